@@ -1,0 +1,38 @@
+# `make demo` on a fresh clone is all that a newcomer needs; `make help` lists the rest.
+# PYTHON=python3.12 chooses the interpreter; ARGS='...' adds options to the program that is run.
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test slow lint format clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+setup: ## the environment .venv with everything in it
+	@scripts/setup.sh
+
+demo: setup ## 5 Push-T episodes through ROS 2; results in out/demo/
+	@$(BIN)/dp-ros demo $(ARGS)
+
+lint: setup ## style, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## lint, then the tests
+	$(BIN)/pytest -m 'not slow' $(ARGS)
+
+slow: setup ## the tests that take minutes
+	$(BIN)/pytest -m slow $(ARGS)
+
+format: setup ## rewrites the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## removes the environment, results, builds and caches
+	rm -rf $(VENV) out build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .hypothesis .import_linter_cache
+	find dp_ros tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,109 @@
+"""The ament_python package: what is installed where, and what it needs.
+
+Every requirement is stated once, by its role; the exact versions stand in constraints.txt. The ROS
+packages that a sourced ROS 2 provides are listed in package.xml; the extra `ros` is the same set
+from the wheels on PyPI, for machines without one.
+"""
+
+import itertools
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'dp_ros'
+
+
+def shared(*patterns):
+    """(destination under share/, files) of everything that matches, folder by folder."""
+    found = sorted(path for pattern in patterns for path in Path().glob(pattern) if path.is_file())
+    return [
+        (f'share/{NAME}/{folder}', [str(path) for path in files])
+        for folder, files in itertools.groupby(found, lambda path: path.parent)
+    ]
+
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    description='Runs a Diffusion Policy on a real arm through ROS 2.',
+    license='Apache-2.0',
+    maintainer='The dp_ros authors',
+    maintainer_email='dp_ros@example.com',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+        *shared('launch/*.launch.py', 'config/**/*', 'models/*/*'),
+    ],
+    zip_safe=False,
+    python_requires='>=3.10,<3.13',
+    install_requires=[
+        # learning
+        'numpy',
+        'onnx',
+        'onnxruntime',
+        'onnxscript',
+        'safetensors',
+        'tensorboard',
+        'torch',
+        # data and configuration
+        'pydantic',
+        'PyYAML',
+        'zarr',
+        # the arm and its stand-in
+        'mujoco',
+        'shapely',
+        'ur-rtde',
+        # the command line and what it draws
+        'av',
+        'matplotlib',
+        'rich',
+        'typer',
+    ],
+    extras_require={
+        'ros': [
+            'ros-rclpy[fastrtps]',
+            'ros-builtin-interfaces',
+            'ros-diagnostic-msgs',
+            'ros-geometry-msgs',
+            'ros-lifecycle-msgs',
+            'ros-rcl-interfaces',
+            'ros-rosgraph-msgs',
+            'ros-sensor-msgs',
+            'ros-std-msgs',
+            'ros-std-srvs',
+            'ros-trajectory-msgs',
+        ],
+        # The benchmark environment. It needs pymunk's old collision handlers.
+        'pusht': ['gym-pusht', 'pymunk<7'],
+        'test': [
+            'hypothesis',
+            'import-linter',
+            'mypy',
+            'pytest',
+            'pytest-timeout',
+            'pytest-xdist',
+            'ruff',
+            'types-PyYAML',
+            # oracles: what our own code is compared with
+            'diffusers',
+            'scipy',
+            'ur-analytic-ik; python_version < "3.12"',
+            # builds the package as a ROS workspace does
+            'colcon-core',
+            'colcon-library-path',
+            'colcon-package-information',
+            'colcon-python-setup-py',
+            'colcon-ros',
+        ],
+    },
+    entry_points={
+        'console_scripts': [
+            'dp-ros = dp_ros.cli:main',
+            'executor = dp_ros.nodes.executor:main',
+            'policy = dp_ros.nodes.policy:main',
+            'rollout = dp_ros.nodes.rollout:main',
+            'sim = dp_ros.nodes.sim:main',
+        ],
+    },
+)
