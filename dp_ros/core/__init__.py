@@ -1,0 +1,1 @@
+"""The pure middle of the stack: numpy only; it reads no clock and knows no ROS and no torch."""
