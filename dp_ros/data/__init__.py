@@ -1,0 +1,1 @@
+"""Recordings: the replay buffer of demonstrations. Knows no ROS and no torch."""

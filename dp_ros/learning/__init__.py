@@ -1,0 +1,1 @@
+"""The diffusion policy: noise schedules, samplers, networks, training. Knows no ROS."""

@@ -1,0 +1,88 @@
+"""Checkpoints: weights (safetensors), task description and training recipe in one folder.
+
+    <name>/weights.safetensors   averaged weights and normalisers, float32
+    <name>/task.yaml             the task description it was trained with
+    <name>/training.yaml         the recipe
+
+The identity is a hash of all three: two checkpoints with one identity are the same policy.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from dp_ros import atomic, yamlfile
+from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.recipe import Recipe
+from dp_ros.task import Task
+
+WEIGHTS, TASK, TRAINING = 'weights.safetensors', 'task.yaml', 'training.yaml'
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used; the text says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint; `policy` is in evaluation mode."""
+
+    name: str
+    identity: str
+    policy: DiffusionPolicy
+
+    @property
+    def task(self) -> Task:
+        """The description it was trained with."""
+        return self.policy.task
+
+    def require(self, task: Task, origin: str) -> None:
+        """Raise CheckpointError unless `task`, read from `origin`, is the one trained with."""
+        difference = self.task.difference(task)
+        if difference is not None:
+            raise CheckpointError(
+                f'checkpoint {self.name!r} was trained for task {self.task.name!r}, and {origin} '
+                f'describes {task.name!r}: they differ in {difference} (checkpoint against '
+                f'{origin}). Use a checkpoint of that task, or its own task description.'
+            )
+
+
+def save(policy: DiffusionPolicy, folder: Path) -> None:
+    """Write `policy` to `folder`, each file whole or not at all; the weights come last."""
+    atomic.write_text(folder / TASK, yamlfile.dump(policy.task))
+    atomic.write_text(folder / TRAINING, yamlfile.dump(policy.recipe))
+    with atomic.replacing(folder / WEIGHTS) as temporary:
+        save_file(policy.state_dict(), temporary)
+
+
+def load(folder: Path | str) -> Checkpoint:
+    """Read a checkpoint; raises CheckpointError or yamlfile.ConfigError."""
+    folder = Path(folder)
+    missing = [name for name in (WEIGHTS, TASK, TRAINING) if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f'{folder} is not a checkpoint: {", ".join(missing)} missing. Expected the folder that '
+            f'`dp-ros train` wrote, or one under models/.'
+        )
+    policy = DiffusionPolicy(
+        yamlfile.load(Task, folder / TASK), yamlfile.load(Recipe, folder / TRAINING)
+    )
+    try:
+        policy.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f'{folder / WEIGHTS} does not hold the weights that {folder / TRAINING} describes '
+            f'(truncated, or of another network): {error}'
+        ) from None
+    return Checkpoint(folder.resolve().name, identity(folder), policy.eval())
+
+
+def identity(folder: Path) -> str:
+    """First 16 hexadecimal digits of the SHA-256 over the three files."""
+    digest = hashlib.sha256()
+    for name in (WEIGHTS, TASK, TRAINING):
+        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,24 @@
+"""Sinusoidal embedding of the denoising step (Vaswani et al. 2017, section 3.5)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class StepEmbedding(nn.Module):
+    """Denoising steps (B,) -> (B, width): sines and cosines, then a two-layer perceptron."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = width // 2
+        frequencies = torch.exp(torch.arange(half) * (-math.log(10_000) / (half - 1)))
+        self.register_buffer('frequencies', frequencies, persistent=False)
+        self.project = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.Mish(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, steps: Tensor) -> Tensor:
+        angles = steps[:, None].float() * self.frequencies  # (B, width/2)
+        embedding: Tensor = self.project(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return embedding

@@ -1,0 +1,148 @@
+"""The diffusion policy: observation window in, action chunk out; and its training loss.
+
+Chi et al. 2023: the observations condition the denoiser, they are not denoised. The noise is an
+argument everywhere, so the same window and noise give the same chunk.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dp_ros.learning import sampler
+from dp_ros.learning.features import feature_map
+from dp_ros.learning.mlp import MLPDenoiser
+from dp_ros.learning.normalizer import MinMaxNormalizer
+from dp_ros.learning.recipe import Recipe, UnetNetwork
+from dp_ros.learning.sampler import Watcher
+from dp_ros.learning.schedule import NoiseSchedule
+from dp_ros.learning.unet import ConditionalUnet1D
+from dp_ros.task import Task
+
+
+class DiffusionPolicy(nn.Module):
+    """Denoiser, normalisers and features of one task.
+
+    Shapes: T_o observed steps of D numbers, T_p predicted actions of A numbers.
+    """
+
+    def __init__(self, task: Task, recipe: Recipe) -> None:
+        super().__init__()
+        self.task, self.recipe = task, recipe
+        self.features = feature_map(recipe.features)
+        horizons = task.horizons
+        example = torch.zeros(1, horizons.observation, task.observation_dim)
+        feature_dim = self.features.observation(example).shape[-1]
+        self.normalize_observation = MinMaxNormalizer(feature_dim)
+        # One range per step: the near actions, which are executed, keep their full resolution
+        # although the far ones of a relative chunk reach much further.
+        self.normalize_action = MinMaxNormalizer(horizons.prediction, task.action_dim)
+        self.denoiser = build_denoiser(task, recipe, horizons.observation * feature_dim)
+        diffusion = recipe.diffusion
+        self.schedule = NoiseSchedule.named(diffusion.schedule, diffusion.training_steps)
+        self.inference_steps = sampler.inference_steps(
+            diffusion.training_steps, diffusion.inference_steps, diffusion.spacing
+        )
+
+    def with_inference_steps(self, count: int) -> 'DiffusionPolicy':
+        """The same network, denoised in `count` steps."""
+        diffusion = self.recipe.diffusion.model_copy(update={'inference_steps': count})
+        changed = DiffusionPolicy(self.task, self.recipe.model_copy(update={'diffusion': diffusion}))
+        changed.load_state_dict(self.state_dict())
+        return changed.eval()
+
+    @property
+    def noise_shape(self) -> tuple[int, int]:
+        """Shape (T_p, A) of the noise of one chunk."""
+        return self.task.horizons.prediction, self.task.action_dim
+
+    def fit(self, observations: Tensor, actions: Tensor) -> None:
+        """Fit the normalisers on windows (N, T_o, D) and their actions (N, T_p, A)."""
+        self.normalize_observation.fit(self.features.observation(observations).flatten(0, 1))
+        self.normalize_action.fit(self.features.encode(observations, actions))
+
+    def condition(self, observations: Tensor) -> Tensor:
+        """Observations (B, T_o, D) -> condition (B, T_o * F)."""
+        features = self.features.observation(observations)
+        return self.normalize_observation.normalize(features).flatten(1)
+
+    def encode(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Actions (B, T_p, A) in task units -> what the denoiser sees, in [-1, 1]."""
+        return self.normalize_action.normalize(self.features.encode(observations, actions))
+
+    def decode(self, observations: Tensor, clean: Tensor) -> Tensor:
+        """Inverse of `encode`."""
+        return self.features.decode(observations, self.normalize_action.denormalize(clean))
+
+    def loss(self, observations: Tensor, actions: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        """Mean squared error of the prediction (Ho et al. 2020, eq. 14).
+
+        actions: (B, T_p, A) in task units; noise: (B, T_p, A) from N(0, I); steps: (B,) in [0, T).
+        """
+        clean = self.encode(observations, actions)
+        noisy = self.schedule.add_noise(clean, noise, steps)
+        output = self.denoiser(noisy, steps, self.condition(observations))
+        target = noise if self.recipe.diffusion.prediction == 'epsilon' else clean
+        return functional.mse_loss(output, target)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        observations: Tensor,
+        noise: Tensor,
+        generator: torch.Generator | None = None,
+        watch: Watcher | None = None,
+    ) -> Tensor:
+        """Denoise action chunks.
+
+        observations: (B, T_o, D); noise: (B, T_p, A) from N(0, I). `generator` feeds the DDPM
+        sampler's own noise and is not needed for DDIM; `watch(step, x)` sees the intermediates,
+        in the denoiser's terms. Returns actions (B, T_p, A) in task units; action
+        `task.horizons.now` is the one decided at the window's last step.
+        """
+        condition = self.condition(observations)
+
+        def denoise(x: Tensor, step: int) -> Tensor:
+            steps = torch.full((len(x),), step, device=x.device)
+            output: Tensor = self.denoiser(x, steps, condition)
+            return output
+
+        prediction = self.recipe.diffusion.prediction
+        if self.recipe.diffusion.sampler == 'ddpm':
+            generator = generator or torch.Generator(noise.device).manual_seed(0)
+            clean = sampler.ddpm(
+                denoise, noise, self.schedule, self.inference_steps, prediction, generator, watch=watch
+            )
+        else:
+            clean = sampler.ddim(
+                denoise, noise, self.schedule, self.inference_steps, prediction, watch=watch
+            )
+        return self.decode(observations, clean)
+
+
+def build_denoiser(task: Task, recipe: Recipe, condition_dim: int) -> nn.Module:
+    """The network that the recipe names."""
+    network, horizon = recipe.network, task.horizons.prediction
+    if isinstance(network, UnetNetwork):
+        coarsest = 2 ** (len(network.widths) - 1)
+        if horizon % coarsest:
+            raise ValueError(
+                f'a U-Net of {len(network.widths)} levels halves the horizon '
+                f'{len(network.widths) - 1} times: prediction must be a multiple of {coarsest}, '
+                f'found {horizon}'
+            )
+        return ConditionalUnet1D(
+            task.action_dim,
+            condition_dim,
+            network.widths,
+            network.step_embedding,
+            network.kernel,
+            network.groups,
+        )
+    return MLPDenoiser(
+        task.action_dim,
+        horizon,
+        condition_dim,
+        network.width,
+        network.blocks,
+        network.step_embedding,
+    )

@@ -1,0 +1,86 @@
+"""The training recipe: everything that decides what a policy becomes, in one validated file."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dp_ros import yamlfile
+from dp_ros.learning.sampler import Spacing
+from dp_ros.learning.schedule import Prediction, ScheduleName
+
+
+class UnetNetwork(yamlfile.Settings):
+    """1D conditional U-Net (learning/unet.py)."""
+
+    kind: Literal['unet']
+    widths: tuple[int, ...] = (256, 512, 1024)
+    step_embedding: int = Field(default=256, ge=4)
+    kernel: int = Field(default=5, ge=1)
+    groups: int = Field(default=8, ge=1)
+
+
+class MLPNetwork(yamlfile.Settings):
+    """Residual perceptron (learning/mlp.py), for low-dimensional state on a CPU."""
+
+    kind: Literal['mlp']
+    width: int = Field(default=384, ge=8)
+    blocks: int = Field(default=4, ge=1)
+    step_embedding: int = Field(default=64, ge=4)
+
+
+Network = Annotated[UnetNetwork | MLPNetwork, Field(discriminator='kind')]
+
+
+class PlainFeatures(yamlfile.Settings):
+    """Observations and actions as they are."""
+
+    kind: Literal['plain']
+
+
+class BlockFrameFeatures(yamlfile.Settings):
+    """Push-T in the block's own frame (learning/features.py)."""
+
+    kind: Literal['block_frame']
+    goal: tuple[float, float, float] = Field(description='x, y, yaw of the block at the goal')
+    fine: float = Field(gt=0, description='length at which near-field features saturate')
+
+
+Features = Annotated[PlainFeatures | BlockFrameFeatures, Field(discriminator='kind')]
+
+
+class Diffusion(yamlfile.Settings):
+    """Noise schedule in training and sampler in use."""
+
+    schedule: ScheduleName = 'squared_cosine'
+    training_steps: int = Field(default=100, ge=1, description='T')
+    prediction: Prediction = 'epsilon'
+    sampler: Literal['ddim', 'ddpm'] = 'ddim'
+    inference_steps: int = Field(default=16, ge=1)
+    spacing: Spacing = 'trailing'
+
+
+class Optimiser(yamlfile.Settings):
+    """AdamW with linear warm-up and cosine decay, and the averaged weights that are used."""
+
+    steps: int = Field(ge=1)
+    batch: int = Field(default=256, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    weight_decay: float = Field(default=1e-6, ge=0)
+    betas: tuple[float, float] = (0.95, 0.999)
+    warmup: int = Field(default=500, ge=0)
+    gradient_norm: float = Field(default=1.0, gt=0, description='largest global norm of a step')
+    ema_power: float = Field(default=0.75, gt=0)
+    ema_max: float = Field(default=0.9999, gt=0, lt=1)
+
+
+class Recipe(yamlfile.Settings):
+    """How to train one policy; saved with the checkpoint as training.yaml."""
+
+    network: Network
+    features: Features
+    diffusion: Diffusion = Diffusion()
+    optimiser: Optimiser
+    validation_fraction: float = Field(default=0.05, gt=0, lt=0.9, description='of the episodes')
+    validate_every: int = Field(default=1000, ge=1)
+    save_every: int = Field(default=1000, ge=1)
+    seed: int = 0
