@@ -1,0 +1,1 @@
+"""Devices through their vendors' libraries. No ROS, no torch."""
