@@ -1,0 +1,172 @@
+"""Demonstrations by the scripted expert, and its corrections of a policy's mistakes."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+import numpy as np
+
+from dp_ros.sim.environment import PushTCell
+from dp_ros.sim.expert import Expert
+from dp_ros.sim.pusht import SUCCESS_COVERAGE
+
+Plan = Callable[[np.ndarray], np.ndarray]
+"""Observations (T_o, 5), oldest first -> absolute waypoints (T_a, 2): all of them are executed."""
+
+STEP_LIMIT = 400
+"""An expert that needs longer has failed: 40 s at 10 Hz."""
+
+_EXPERT_STREAM = 1  # the start is drawn from the seed itself, the expert from (seed, 1)
+_LEAD_STEPS = (10, 400)
+_STUCK_STEPS = 30
+_STUCK_M = 0.004
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One recorded episode of n steps.
+
+    state: (n, 5) float32, the observation at each step (tcp x y, block x y yaw).
+    action: (n, 2) float32, the waypoint decided at that step and reached at the next.
+    seed, side: the start's seed; the side the expert's first way took (+1 counter-clockwise).
+    coverage_max, iou_last: the score: best part of the goal covered, last IoU.
+    """
+
+    state: np.ndarray
+    action: np.ndarray
+    seed: int
+    side: int
+    coverage_max: float
+    iou_last: float
+
+    @property
+    def meta(self) -> dict[str, float | int]:
+        """What is stored beside the arrays."""
+        return {
+            'seed': self.seed, 'side': self.side,
+            'coverage_max': self.coverage_max, 'iou_last': self.iou_last,
+        }  # fmt: skip
+
+
+def demonstrate(env: PushTCell, seed: int, noise_m: float = 0.0) -> Episode | None:
+    """The expert's episode from the start of `seed`; None when it fails."""
+    env.reset(seed)
+    return _finish(env, seed, noise_m)
+
+
+def _finish(env: PushTCell, seed: int, noise_m: float) -> Episode | None:
+    """The expert from where `env` is until it is done; None when it fails."""
+    expert = Expert(np.random.default_rng((seed, _EXPERT_STREAM)), noise_m)
+    observation, best = env.observation, 0.0
+    states: list[np.ndarray] = []
+    actions: list[np.ndarray] = []
+    while not expert.done:
+        if len(states) == STEP_LIMIT:
+            return None
+        action = expert.act(observation)
+        states.append(observation)
+        actions.append(action)
+        observation = env.step(expert.executed(action))
+        best = max(best, env.coverage)
+    if best < SUCCESS_COVERAGE:
+        return None
+    state, action = (np.array(values, np.float32) for values in (states, actions))
+    return Episode(state, action, seed, expert.side, best, env.iou)
+
+
+@dataclass
+class Yield:
+    """Counts of a run so far: episodes that succeeded and that were dropped."""
+
+    succeeded: int = 0
+    failed: int = 0
+    failed_seeds: list[int] = field(default_factory=list)
+
+    def note(self, seed: int, episode: Episode | None) -> None:
+        if episode is None:
+            self.failed += 1
+            self.failed_seeds.append(seed)
+        else:
+            self.succeeded += 1
+
+
+_worker_env: PushTCell | None = None
+
+
+def _demonstrate_in_worker(seed: int, noise_m: float) -> Episode | None:
+    global _worker_env
+    if _worker_env is None:  # a model is compiled once per process
+        _worker_env = PushTCell()
+    return demonstrate(_worker_env, seed, noise_m)
+
+
+def generate(
+    count: int, seed: int, workers: int = 1, noise_m: float = 0.0, counts: Yield | None = None
+) -> Iterator[Episode]:
+    """`count` successful demonstrations from the starts seed, seed + 1, ..., in that order.
+
+    Failures are dropped and noted in `counts`. With workers > 1, processes are spawned (no fork:
+    the caller may hold threads of torch or ROS); the result is the same.
+    """
+    counts = counts or Yield()
+    if workers <= 1:
+        yield from _first(count, seed, noise_m, map, counts)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context('spawn')) as pool:
+        yield from _first(count, seed, noise_m, pool.map, counts)
+
+
+def _first(
+    count: int,
+    seed: int,
+    noise_m: float,
+    over: Callable[..., Iterator[Episode | None]],
+    counts: Yield,
+) -> Iterator[Episode]:
+    left = count
+    while left:
+        seeds = range(seed, seed + left)
+        for used, episode in zip(seeds, over(_demonstrate_in_worker, seeds, [noise_m] * left)):
+            counts.note(used, episode)
+            if episode is not None:
+                left -= 1
+                yield episode
+        seed = seeds.stop
+
+
+def correct(
+    plan: Plan, window: int, count: int, seed: int, counts: Yield | None = None
+) -> Iterator[Episode]:
+    """`count` takeovers: the policy runs for a while or until stuck, then the expert finishes.
+
+    Only the expert's steps are kept (DAgger: Ross et al. 2011, here with one switch per episode,
+    as HG-DAgger's takeovers, Kelly et al. 2019). `window` is T_o of `plan`. An episode that the
+    policy has solved when its time is up is passed over, not counted as failed.
+    """
+    counts = counts or Yield()
+    env = PushTCell()
+    while count:
+        rng = np.random.default_rng((seed, 2))
+        env.reset(seed)
+        if not _lead(env, plan, window, int(rng.integers(*_LEAD_STEPS))):
+            episode = _finish(env, seed, noise_m=0.0)
+            counts.note(seed, episode)
+            if episode is not None:
+                count -= 1
+                yield episode
+        seed += 1
+
+
+def _lead(env: PushTCell, plan: Plan, window: int, steps: int) -> bool:
+    """Roll the policy for `steps` or until nothing moves; True when it has solved the task."""
+    trail = [env.observation] * window
+    while len(trail) < window + steps:
+        for action in plan(np.array(trail[-window:])):
+            trail.append(env.step(action))
+            if env.coverage > SUCCESS_COVERAGE:
+                return True
+        recent = np.array(trail[-_STUCK_STEPS:])
+        if len(trail) >= window + _STUCK_STEPS and np.ptp(recent[:, :2], axis=0).max() < _STUCK_M:
+            return False
+    return False
