@@ -1,0 +1,181 @@
+"""Each graph as one list of processes; launch files and the command line both read it."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dp_ros.paths import share
+
+STOP_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of a graph: an executable of this package and its ROS parameters.
+
+    leads: the graph is over when this process ends.
+    """
+
+    executable: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    leads: bool = False
+
+    def command(self) -> list[str]:
+        """The command line that starts it with this interpreter."""
+        arguments = ['--ros-args']
+        for name, value in self.parameters.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            arguments += ['-p', f'{name}:={text}']
+        return [sys.executable, '-m', f'dp_ros.nodes.{self.executable}', *arguments]
+
+
+def simulated_cell(
+    task: Path | None = None,
+    robot: Path | None = None,
+    checkpoint: Path | None = None,
+    address: str = '127.0.0.2',
+    series: str = 'e-Series',
+    rate_hz: int = 125,
+) -> list[Process]:
+    """The graph without its conductor: the cell, the executor, the policy."""
+    task = task or share('config', 'tasks', 'pusht_cell.yaml')
+    robot = robot or share('config', 'robots', 'ur5e_sim.yaml')
+    checkpoint = checkpoint or share('models', 'pusht_cell')
+    return [
+        Process('sim', {'address': address, 'series': series}),
+        Process(
+            'executor', {'task': task, 'robot': robot, 'address': address, 'rate_hz': rate_hz}
+        ),
+        Process('policy', {'task': task, 'checkpoint': checkpoint}),
+    ]
+
+
+def demo(
+    out: Path, episodes: int = 5, seed: int = 1000, video: bool = True, **cell: Any
+) -> list[Process]:
+    """The whole demo: the simulated cell, and the conductor that runs episodes and reports."""
+    parameters = {'out': out.resolve(), 'episodes': episodes, 'seed': seed, 'video': video}
+    graph = simulated_cell(**cell)
+    policy = graph[-1].parameters
+    parameters |= {'checkpoint': policy['checkpoint'], 'task': policy['task']}
+    return [*graph, Process('rollout', parameters, leads=True)]
+
+
+def environment() -> dict[str, str]:
+    """What every process of a graph needs to find in its environment."""
+    # Fast DDS 3 (Kilted, and the PyPI wheels) renamed the variable.
+    older = os.environ.get('ROS_DISTRO') in ('humble', 'iron', 'jazzy')
+    profiles = 'FASTRTPS_DEFAULT_PROFILES_FILE' if older else 'FASTDDS_DEFAULT_PROFILES_FILE'
+    variables = {
+        profiles: str(share('config', 'fastdds.xml')),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        # One thread for each numerical library: the graph has more processes than cores.
+        'OMP_NUM_THREADS': '1',
+        'OPENBLAS_NUM_THREADS': '1',
+        'MUJOCO_GL': os.environ.get('MUJOCO_GL', 'osmesa'),
+        'PYTHONUNBUFFERED': '1',
+    }
+    if 'ROS_DISTRO' not in os.environ:
+        # The PyPI wheels keep the ament index in the venv itself.
+        variables['AMENT_PREFIX_PATH'] = os.environ.get('AMENT_PREFIX_PATH', sys.prefix)
+    return variables
+
+
+def free_domain() -> int:
+    """The ROS domain to use: the user's own if set, else a random one, so that graphs do not mix."""
+    # 101 domains are free of port conflicts on every system (ROS 2, "The ROS_DOMAIN_ID").
+    return int(os.environ.get('ROS_DOMAIN_ID', random.SystemRandom().randint(1, 101)))
+
+
+class GraphError(RuntimeError):
+    """A process of a graph ended before its time; the text names it and its log."""
+
+
+@dataclass
+class Graph:
+    """Running processes, by executable."""
+
+    processes: dict[str, subprocess.Popen[bytes]]
+    logs: Path
+    leader: str | None
+
+    def wait(self, timeout_s: float) -> None:
+        """Until the leading process ends well; raises GraphError if another ends first."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            for name, process in self.processes.items():
+                code = process.poll()
+                if code is None:
+                    continue
+                if name == self.leader and code == 0:
+                    return
+                if name == self.leader:
+                    raise GraphError(f'{name} did not succeed; logs of the rest: {self.logs}')
+                raise GraphError(
+                    f'process {name!r} ended with code {code}; its last words:\n'
+                    f'{last_words(self.logs / f"{name}.log")}'
+                )
+            time.sleep(0.1)
+        raise GraphError(f'{self.leader!r} was not done within {timeout_s:.0f} s')
+
+
+@contextmanager
+def running(graph: Sequence[Process], logs: Path, domain: int) -> Iterator[Graph]:
+    """Start the processes of `graph`, and end them all on the way out.
+
+    What the leading process prints goes to the terminal, everything else to `logs`/<name>.log.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    variables = {**os.environ, **environment(), 'ROS_DOMAIN_ID': str(domain)}
+    # The mark of the PyPI wheels says that this interpreter found its libraries; a child must look
+    # for itself.
+    variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    leader = next((p.executable for p in graph if p.leads), None)
+    try:
+        for process in graph:
+            with (logs / f'{process.executable}.log').open('wb') as log:
+                started[process.executable] = subprocess.Popen(
+                    process.command(),
+                    env=variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=None if process.leads else log,
+                    stderr=None if process.leads else subprocess.STDOUT,
+                    # Ctrl-C reaches this process alone, which then stops the rest in order.
+                    start_new_session=True,
+                )
+        yield Graph(started, logs, leader)
+    finally:
+        stop(list(reversed(started.values())))
+
+
+def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End processes one after the other, in the order given, so that the arm can still brake.
+
+    SIGINT first; SIGKILL for what is left after 5 seconds.
+    """
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def last_words(log: Path, lines: int = 5) -> str:
+    """The end of a log file, for an error message."""
+    try:
+        text = log.read_text(encoding='utf-8', errors='replace')
+    except FileNotFoundError:
+        return '(it wrote nothing)'
+    return '\n'.join(text.splitlines()[-lines:]) or '(it wrote nothing)'

@@ -1,0 +1,110 @@
+"""dp-ros demo: start the simulated cell's graph, run episodes, stop everything, tell."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dp_ros import bringup
+from dp_ros.sim.ur_controller import PORTS
+
+GRAPH_START_S = 60.0
+# Longest episode, and what one takes to draw.
+EPISODE_S = 90.0
+
+
+def run(
+    out: Path,
+    episodes: int,
+    seed: int,
+    video: bool,
+    checkpoint: Path | None,
+    robot: Path | None,
+    address: str | None,
+    series: str,
+    rate_hz: int,
+    console: Console,
+) -> None:
+    """Run the demo; raises bringup.GraphError or OSError with a sentence."""
+    address = address or free_address()
+    graph = bringup.demo(
+        out,
+        episodes,
+        seed,
+        video,
+        checkpoint=checkpoint.resolve() if checkpoint else None,
+        robot=robot.resolve() if robot else None,
+        address=address,
+        series=series,
+        rate_hz=rate_hz,
+    )
+    domain = bringup.free_domain()
+    (out / 'report.json').unlink(missing_ok=True)
+    console.print(
+        f'starting {", ".join(p.executable for p in graph)}: a UR controller at {address}, '
+        f'ROS_DOMAIN_ID={domain}; logs in {out / "logs"}'
+    )
+    with bringup.running(graph, out / 'logs', domain) as processes:
+        processes.wait(GRAPH_START_S + episodes * EPISODE_S)
+    report = json.loads((out / 'report.json').read_text(encoding='utf-8'))
+    console.print(table(report))
+    console.print(summary(report))
+    made = [name for name in ('report.json', 'demo.mp4', 'trajectory.png') if (out / name).exists()]
+    console.print(f'everything has stopped; look at: {", ".join(str(out / name) for name in made)}')
+
+
+def free_address() -> str:
+    """A loopback address whose controller ports nobody uses; OSError if there is none."""
+    for last in range(2, 255):
+        address = f'127.0.0.{last}'
+        if all(_is_free(address, port) for port in PORTS):
+            return address
+    raise OSError(
+        f'ports {", ".join(map(str, PORTS))} are taken on every address from 127.0.0.2 to '
+        f'127.0.0.254; end what listens there (ss -ltnp), or give --address'
+    )
+
+
+def table(report: dict[str, Any]) -> Table:
+    """The episodes as a table."""
+    made = Table(title='Push-T in the simulated cell')
+    for heading in ('seed', 'success', 'coverage', 'IoU', 'duration', 'ended'):
+        made.add_column(heading, justify='left' if heading == 'ended' else 'right')
+    for episode in report['episodes']:
+        made.add_row(
+            str(episode['seed']),
+            'yes' if episode['success'] else 'no',
+            f'{episode["coverage_max"]:.3f}',
+            f'{episode["iou_last"]:.3f}',
+            f'{episode["duration_s"]:.1f} s',
+            episode['ending'],
+        )
+    return made
+
+
+def summary(report: dict[str, Any]) -> str:
+    """The figures that matter, in sentences."""
+    chunk, executor = report['chunk'], report['executor']
+    return (
+        f'success {report["success_rate"]:.0%} (last IoU at least {report["success_iou"]}), '
+        f'coverage above 0.95 in {report["coverage_rate"]:.0%}, '
+        f'mean score {report["mean_score"]:.3f}\n'
+        f'{chunk["count"]} chunks, from capture to schedule p50 {chunk["latency_ms"]["p50"]} ms, '
+        f'p99 {chunk["latency_ms"]["p99"]} ms; executor {executor["rate_hz"]} Hz, '
+        f'period p99 {executor["period_ms"]["p99"]} ms, idle {executor["idle_fraction"]:.1%}, '
+        f'{executor["late_actions_dropped"]} chunks late, '
+        f'{report["arm"]["protective_stops"]} protective stops'
+    )
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,199 @@
+"""The conductor: puts the cell to a start, arms, watches one episode, lets go; and listens."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+from dp_ros.core.mode import Mode
+from dp_ros.nodes import convert, topics
+from dp_ros.nodes.parameters import declare
+from dp_ros.sim import pusht
+from dp_ros.sim.episode_record import EpisodeRecord
+from dp_ros.task import pose_components
+
+SERVICE_TIMEOUT_S = 15.0
+# Samples from before the reset have left every queue after this.
+SETTLE_S = 0.3
+# The goal counts as covered once it has been for this long.
+COVERED_FOR_S = 1.0
+WATCH_PERIOD_S = 0.02
+
+
+class ConductorError(RuntimeError):
+    """The graph does not do what an episode needs; the text says what was asked of whom."""
+
+
+class ConductorNode(Node):
+    """Runs episodes through the graph's own services and records its topics."""
+
+    def __init__(self) -> None:
+        super().__init__('rollout')
+        self.out = declare(self, 'out', 'out/demo', 'folder for the report and the pictures')
+        self.episodes = declare(self, 'episodes', 5, 'how many episodes', (1, 10_000))
+        self.first_seed = declare(self, 'seed', 1000, 'seed of the first; the next ones follow')
+        self.limit_s = declare(self, 'limit_s', 60.0, 'longest episode [s]', (1.0, 3600.0))
+        self.video = declare(self, 'video', True, 'draw demo.mp4 and trajectory.png')
+        self.checkpoint = declare(self, 'checkpoint', '', 'folder of the checkpoint, for the report')
+        self.task_file = declare(self, 'task', '', 'task description (YAML file)')
+        self.chunks: dict[int, dict[str, float]] = {}
+        self.executor_values: dict[str, str] = {}
+        self.sim_values: dict[str, str] = {}
+        self._record: EpisodeRecord | None = None
+        self._mode, self._reason, self._complaint = '', '', ''
+        self._arm = self.create_client(SetBool, topics.ARM_SERVICE)
+        self._reset = self.create_client(Trigger, topics.RESET_SERVICE)
+        self._set_parameters = self.create_client(SetParameters, '/sim/set_parameters')
+        self._listen(topics.JOINT_STATES, self._on_joints)
+        self._listen(topics.BLOCK_POSE, self._on_block)
+        self._listen(topics.TCP_POSE, self._on_tip)
+        self._listen(topics.CARTESIAN_COMMAND, self._on_command)
+        self._listen(topics.CARTESIAN_CHUNK, self._on_chunk)
+        self._listen(topics.CARTESIAN_SCHEDULE, self._on_schedule)
+        self._listen(topics.MODE, self._on_mode)
+        self._listen(topics.DIAGNOSTICS, self._on_diagnostics)
+
+    def run_episode(self, seed: int) -> EpisodeRecord:
+        """One episode from the start of `seed` to success, a stop or the time limit.
+
+        Raises ConductorError when the graph does not answer. Call it outside the spinning thread.
+        """
+        self._call(self._arm, SetBool.Request(data=False), 'let go of the arm')
+        value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
+        parameters = [Parameter(name='seed', value=value)]
+        self._call(self._set_parameters, SetParameters.Request(parameters=parameters), 'set a seed')
+        self._call(self._reset, Trigger.Request(), 'reset the cell')
+        time.sleep(SETTLE_S)
+        record = self._record = EpisodeRecord(seed, started_ns=self._now_ns())
+        self._call(self._arm, SetBool.Request(data=True), 'arm')
+        record.started_ns = self._now_ns()
+        self._await_policy()
+        self._watch(record)
+        record.ended_ns = self._now_ns()
+        self._record = None
+        self._call(self._arm, SetBool.Request(data=False), 'let go of the arm')
+        return record
+
+    def wait_for_graph(self, timeout_s: float) -> None:
+        """Until the services are there and the policy is warm; raises ConductorError."""
+        deadline = time.monotonic() + timeout_s
+        for client in (self._set_parameters, self._reset, self._arm):
+            if not client.wait_for_service(max(0.1, deadline - time.monotonic())):
+                complaint = f'; last complaint: {self._complaint}' if self._complaint else ''
+                raise ConductorError(
+                    f'{client.srv_name} did not appear within {timeout_s:.0f} s{complaint}'
+                )
+        while not self.count_publishers(topics.CARTESIAN_CHUNK.name):
+            if time.monotonic() > deadline:
+                raise ConductorError(
+                    f'the policy was not ready within {timeout_s:.0f} s: '
+                    f'{self._complaint or "it said nothing"}'
+                )
+            time.sleep(0.05)
+
+    def _await_policy(self) -> None:
+        """The service's answer may overtake the topic that tells the mode."""
+        deadline = time.monotonic() + SETTLE_S
+        while self._mode != Mode.POLICY.value and time.monotonic() < deadline:
+            time.sleep(WATCH_PERIOD_S / 4)
+
+    def _watch(self, record: EpisodeRecord) -> None:
+        covered_since: int | None = None
+        while True:
+            time.sleep(WATCH_PERIOD_S)
+            now = self._now_ns()
+            block = record.block.rows[-1] if record.block.rows else None
+            if block is not None:
+                record.coverage_last = pusht.coverage(block)
+                record.coverage_max = max(record.coverage_max, record.coverage_last)
+                record.iou_last = pusht.iou(block)
+            if record.coverage_last <= pusht.SUCCESS_COVERAGE:
+                covered_since = None
+            elif covered_since is None:
+                covered_since = now
+            elif now - covered_since > COVERED_FOR_S * 1e9:
+                record.covered_ns = covered_since
+                record.ending = 'covered'
+                return
+            if self._mode != Mode.POLICY.value:
+                record.ending = f'{self._mode}: {self._reason}'
+                return
+            if now - record.started_ns > self.limit_s * 1e9:
+                record.ending = 'time limit'
+                return
+
+    def _call(self, client: Client, request: Any, what: str) -> None:
+        """Call a service from outside the spinning thread; raises ConductorError."""
+        done = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: done.set())
+        if not done.wait(SERVICE_TIMEOUT_S):
+            client.remove_pending_request(future)
+            raise ConductorError(f'no answer to "{what}" from {client.srv_name}')
+        response = future.result()
+        results = getattr(response, 'results', [response])
+        failed = next((r for r in results if not getattr(r, 'success', r)), None)
+        if failed is not None:
+            text = getattr(failed, 'message', '') or getattr(failed, 'reason', '')
+            raise ConductorError(f'{client.srv_name} could not {what}: {text}')
+
+    def _listen(self, topic: topics.Topic, callback: Callable[[Any], None]) -> None:
+        self.create_subscription(topic.type, topic.name, callback, topic.qos)
+
+    def _on_joints(self, message: Any) -> None:
+        if self._record is not None:
+            sample = convert.joint_sample(message, message.name)
+            self._record.joints.add(sample.stamp_ns, sample.value)
+
+    def _on_block(self, message: Any) -> None:
+        if self._record is not None:
+            sample = convert.pose_sample(message)
+            self._record.block.add(
+                sample.stamp_ns, pose_components(sample.value, ('x', 'y', 'yaw'))
+            )
+
+    def _on_tip(self, message: Any) -> None:
+        if self._record is not None:
+            sample = convert.pose_sample(message)
+            self._record.tip.add(sample.stamp_ns, sample.value)
+
+    def _on_command(self, message: Any) -> None:
+        if self._record is not None:
+            sample = convert.pose_sample(message)
+            self._record.command.add(sample.stamp_ns, sample.value)
+
+    def _on_chunk(self, message: Any) -> None:
+        if self._record is not None:
+            chunk = convert.cartesian_chunk(message)
+            self._record.chunks.add(self._now_ns(), chunk.waypoints)
+
+    def _on_schedule(self, message: Any) -> None:
+        if self._record is not None:
+            self._record.splices_ns.append(convert.nanoseconds(message.header.stamp))
+
+    def _on_mode(self, message: Any) -> None:
+        self._mode = message.data
+
+    def _on_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            if status.name == 'executor':
+                self.executor_values = values
+            elif status.name == 'executor/mode':
+                self._reason = status.message
+            elif status.name == 'sim':
+                self.sim_values = values
+            elif status.name in ('executor/chunk', 'inference/chunk'):
+                numbers = {k: float(v) for k, v in values.items() if k != 'verdict'}
+                self.chunks.setdefault(int(values['splice_ns']), {}).update(numbers)
+            if status.level == status.ERROR:
+                self._complaint = f'{status.name}: {status.message}'
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)

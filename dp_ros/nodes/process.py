@@ -1,0 +1,66 @@
+"""How a node process starts, spins and ends: once, for all of them."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.node import Node
+
+RETRY_S = 1.0
+
+
+def spin(make: Callable[[], Sequence[Node]]) -> None:
+    """Run the nodes that `make` builds in one process until SIGINT, then close them in order.
+
+    A lifecycle node whose parameter `autostart` is true is configured and activated. Where that
+    fails it stays unconfigured, says why, and is tried again each second, for a robot may be
+    switched on later; a node that sets `hopeless` to a sentence ends the process with it.
+    A node's `close()`, if it has one, is called before the node is destroyed.
+    """
+    rclpy.init()
+    executor = SingleThreadedExecutor()
+    nodes: list[Node] = []
+    try:
+        nodes += make()
+        for node in nodes:
+            executor.add_node(node)
+        waiting = [
+            node
+            for node in nodes
+            if isinstance(node, LifecycleNode) and node.get_parameter('autostart').value
+        ]
+        while waiting:
+            waiting = [node for node in waiting if not _started(node)]
+            retry_at = time.monotonic() + RETRY_S
+            while waiting and time.monotonic() < retry_at:
+                executor.spin_once(timeout_sec=0.1)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ValueError, OSError, ImportError) as error:
+        # Settings and missing parts: a sentence for the person, not a traceback.
+        print(f'dp_ros: {error}', file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
+    finally:
+        for node in nodes:
+            close = getattr(node, 'close', None)
+            if close is not None:
+                close()
+        executor.shutdown(timeout_sec=1.0)
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _started(node: LifecycleNode) -> bool:
+    """Try to configure and activate; True when there is nothing left to try."""
+    if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        node.trigger_activate()
+        return True
+    hopeless = getattr(node, 'hopeless', '')
+    if hopeless:
+        raise ValueError(hopeless)
+    return False

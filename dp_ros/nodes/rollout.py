@@ -1,0 +1,93 @@
+"""The rollout process: conducts episodes, prints a line for each, writes the report."""
+
+import importlib.metadata
+import os
+import platform
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from dp_ros import __version__, atomic
+from dp_ros.learning import checkpoint
+from dp_ros.nodes.conductor import ConductorError, ConductorNode
+from dp_ros.paths import share
+from dp_ros.sim import demo_report
+from dp_ros.sim.score import load_score
+from dp_ros.sim.episode_record import EpisodeRecord
+
+GRAPH_TIMEOUT_S = 60.0
+REPORTED = ('torch', 'numpy', 'mujoco', 'ur-rtde')
+
+
+def main() -> None:
+    """Run the rollout process; exits with 1 and a sentence where the graph does not answer."""
+    rclpy.init()
+    node = ConductorNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    spinning = threading.Thread(target=_spin, args=(executor,), name='spin')
+    spinning.start()
+    error = ''
+    try:
+        conduct(node)
+    except (ConductorError, ValueError, OSError) as failure:
+        error = str(failure)
+    except KeyboardInterrupt:
+        error = 'interrupted'
+    finally:
+        # A second Ctrl-C must not tear the clean-up apart.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        executor.shutdown(timeout_sec=1.0)
+        rclpy.try_shutdown()
+        spinning.join()
+    if error:
+        print(f'rollout: {error}', file=sys.stderr, flush=True)
+        raise SystemExit(1)
+
+
+def conduct(node: ConductorNode) -> None:
+    """All episodes, then the report and the pictures."""
+    out = Path(node.out)
+    score = load_score(share('config', 'score.yaml'))
+    loaded = checkpoint.load(Path(node.checkpoint))
+    node.wait_for_graph(GRAPH_TIMEOUT_S)
+    records: list[EpisodeRecord] = []
+    for number in range(node.episodes):
+        record = node.run_episode(node.first_seed + number)
+        records.append(record)
+        line = demo_report.line(record.summary(score.success_iou))
+        print(f'episode {number + 1}/{node.episodes}: {line}', flush=True)
+    report: dict[str, Any] = demo_report.build(
+        records, node.chunks, node.executor_values, node.sim_values, score
+    )
+    report['checkpoint'] = {'name': loaded.name, 'identity': loaded.identity}
+    report['versions'] = versions()
+    atomic.write_text(out / 'report.json', demo_report.as_json(report))
+    if node.video:
+        from dp_ros.sim import pictures
+
+        pictures.draw_trajectory(out / 'trajectory.png', records)
+        pictures.film(out / 'demo.mp4', records)
+
+
+def versions() -> dict[str, str]:
+    """What the figures were measured with."""
+    found = {name: importlib.metadata.version(name) for name in REPORTED}
+    ros = os.environ.get('ROS_DISTRO') or f'PyPI, rclpy {importlib.metadata.version("ros-rclpy")}'
+    return {'dp_ros': __version__, **found, 'python': platform.python_version(), 'ros': ros}
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+
+
+if __name__ == '__main__':
+    main()
