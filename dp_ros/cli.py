@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from dp_ros import __version__
 from dp_ros.bringup import GraphError
@@ -53,9 +54,15 @@ def demo(
     episodes: Annotated[int, typer.Option(min=1, help='How many episodes.')] = 5,
     seed: Seed = 1000,
     video: Annotated[bool, typer.Option(help='Draw demo.mp4 and trajectory.png.')] = True,
-    checkpoint: Annotated[Path | None, typer.Option(help='Policy; default: the shipped one.')] = None,
-    robot: Annotated[Path | None, typer.Option(help='Robot file; default: the simulated cell.')] = None,
-    address: Annotated[str | None, typer.Option(help='Loopback address of the controller.')] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help='Policy; default: the shipped one.')
+    ] = None,
+    robot: Annotated[
+        Path | None, typer.Option(help='Robot file; default: the simulated cell.')
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help='Loopback address of the controller.')
+    ] = None,
     series: Annotated[Series, typer.Option(help='Controller to simulate.')] = Series.e_series,
     rate_hz: Annotated[Rate, typer.Option(help='Rate of the command stream.')] = Rate.hz_125,
 ) -> None:
@@ -73,7 +80,9 @@ def train(
     datasets: Annotated[list[Path], typer.Argument(help='Replay buffers (zarr), used together.')],
     task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
     out: Out,
-    recipe: Annotated[str | None, typer.Option(help='Recipe; default: the one named as the task.')] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help='Recipe; default: the one named as the task.')
+    ] = None,
     device: Annotated[str, typer.Option(help='cpu, cuda, cuda:1 ...')] = 'cpu',
     initial: Annotated[Path | None, typer.Option(help='Checkpoint to start from.')] = None,
     threads: Threads = 1,
@@ -91,7 +100,9 @@ def evaluate(
     checkpoint: Checkpoint,
     episodes: Annotated[int, typer.Option(min=1, help='How many starts.')] = 50,
     seed: Seed = 10_000,
-    action_steps: Annotated[int | None, typer.Option(min=1, help="T_a; default: the task's.")] = None,
+    action_steps: Annotated[
+        int | None, typer.Option(min=1, help="T_a; default: the task's.")
+    ] = None,
     inference_steps: Annotated[int | None, typer.Option(min=1, help='Denoising steps.')] = None,
     threads: Threads = 1,
     out: Out = Path('out/evaluation'),
@@ -99,9 +110,7 @@ def evaluate(
     """Roll out a checkpoint in the headless environment of its task."""
     from dp_ros.commands import evaluate as command
 
-    command.run(
-        checkpoint, episodes, seed, action_steps, inference_steps, threads, out, console
-    )
+    command.run(checkpoint, episodes, seed, action_steps, inference_steps, threads, out, console)
 
 
 @dataset.command()
@@ -125,7 +134,9 @@ def correct(
     out: Out,
     episodes: Annotated[int, typer.Option(min=1, help='How many takeovers.')] = 100,
     seed: Seed = 200_000,
-    action_steps: Annotated[int | None, typer.Option(min=1, help="T_a; default: the task's.")] = None,
+    action_steps: Annotated[
+        int | None, typer.Option(min=1, help="T_a; default: the task's.")
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Let a policy run, and the expert finish from where it got to."""
@@ -168,7 +179,9 @@ def main() -> None:
     except (GraphError, ArmError, ValueError, OSError, ImportError, RuntimeError) as error:
         if os.environ.get('DP_ROS_TRACEBACK'):
             raise
-        console.print(f'[red]error:[/] {error}', highlight=False)
+        # As it is: no line breaks inside paths, no brackets taken for markup.
+        text = Text.assemble(('error: ', 'red'), str(error))
+        Console(stderr=True).print(text, soft_wrap=True)
         sys.exit(1)
 
 

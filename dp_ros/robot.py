@@ -41,6 +41,16 @@ class JointLimits(yamlfile.Settings):
     acceleration: Six = Field(description='[rad/s^2]')
     step: float = Field(gt=0, description='how far a request may lie from the last setpoint [rad]')
 
+    @model_validator(mode='after')
+    def _ranges(self) -> 'JointLimits':
+        if any(a >= b for a, b in zip(self.low, self.high, strict=True)):
+            raise ValueError(f'low {self.low} must lie below high {self.high} for every joint')
+        if min(*self.speed, *self.acceleration) <= 0:
+            raise ValueError(
+                f'speed {self.speed} and acceleration {self.acceleration} must be above 0'
+            )
+        return self
+
 
 class ArmSettings(yamlfile.Settings):
     """The arm and its controller."""

@@ -36,7 +36,9 @@ class PoseStream(yamlfile.Settings):
     topic: str = Field(pattern=r'^/')
     components: tuple[str, ...] = Field(min_length=1)
     latency_s: float = Field(default=0.0, ge=0, description='capture to header stamp')
-    tolerance_s: float = Field(default=0.1, gt=0, description='largest gap bridged by interpolation')
+    tolerance_s: float = Field(
+        default=0.1, gt=0, description='largest gap bridged by interpolation'
+    )
 
     @model_validator(mode='after')
     def _components_exist(self) -> 'PoseStream':
@@ -59,7 +61,7 @@ class JointStream(yamlfile.Settings):
     tolerance_s: float = Field(default=0.1, gt=0)
 
     def select(self, positions: Array) -> Array:
-        """Positions (..., k) of the named joints; already in order, since they are read by name."""
+        """Positions (..., k) of the named joints: in order, since they are read by name."""
         return positions
 
 
@@ -108,7 +110,7 @@ Action = Annotated[CartesianAction | JointAction, Field(discriminator='space')]
 
 
 class Horizons(yamlfile.Settings):
-    """Steps of the policy grid: T_o seen, T_p predicted, T_a executed (Chi et al. 2023, fig. 3)."""
+    """Steps of the policy grid: T_o seen, T_p predicted, T_a executed (Chi et al. 2023, fig. 3)"""
 
     observation: int = Field(ge=1, description='T_o')
     prediction: int = Field(ge=1, description='T_p')
@@ -212,9 +214,12 @@ def _first_difference(mine: object, theirs: object, place: str) -> str | None:
             if found:
                 return found
         return None
-    if isinstance(mine, (list, tuple)) and isinstance(theirs, (list, tuple)):
-        if len(mine) == len(theirs):
-            pairs = enumerate(zip(mine, theirs, strict=True))
-            found_all = (_first_difference(a, b, f'{place}[{i}]') for i, (a, b) in pairs)
-            return next((found for found in found_all if found), None)
+    if (
+        isinstance(mine, (list, tuple))
+        and isinstance(theirs, (list, tuple))
+        and len(mine) == len(theirs)
+    ):
+        pairs = enumerate(zip(mine, theirs, strict=True))
+        found_all = (_first_difference(a, b, f'{place}[{i}]') for i, (a, b) in pairs)
+        return next((found for found in found_all if found), None)
     return None if mine == theirs else f'{place}: {mine!r} against {theirs!r}'

@@ -15,7 +15,7 @@ class ConfigError(ValueError):
 class Settings(BaseModel):
     """Base of everything that is read from YAML: frozen, and no key passes unnoticed."""
 
-    model_config = ConfigDict(frozen=True, extra='forbid')
+    model_config = ConfigDict(frozen=True, extra='forbid', allow_inf_nan=False)
 
 
 S = TypeVar('S', bound=Settings)
@@ -28,6 +28,8 @@ def load(model: type[S], path: Path | str) -> S:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise ConfigError(f'{path}: no such file') from None
+    except OSError as error:
+        raise ConfigError(f'{path}: not readable: {error.strerror}') from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f'{path}: not readable as YAML: {error}') from None
     return parse(model, content, str(path))
@@ -54,7 +56,7 @@ def _sentence(model: type[BaseModel], fault: Any) -> str:
     if fault['type'] == 'extra_forbidden':
         valid = _keys_at(model, fault['loc'][:-1])
         near = difflib.get_close_matches(str(fault['loc'][-1]), valid, n=1, cutoff=0.5)
-        hint = f'did you mean {near[0]!r}?' if near else f'valid keys: {", ".join(sorted(valid))}'
+        hint = f'did you mean {near[0]!r}?' if near else f'valid keys: {", ".join(valid)}'
         return f'unknown key {place!r}; {hint}'
     if fault['type'] == 'missing':
         return f'key {place!r} is missing'
@@ -74,7 +76,7 @@ def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
                 inner += _models_in(candidate.model_fields[part].annotation)
         # A number is an index and a tag is a union's label: both stay on the same models.
         candidates = inner or candidates
-    return [key for candidate in candidates for key in candidate.model_fields]
+    return sorted({key for candidate in candidates for key in candidate.model_fields})
 
 
 def _models_in(annotation: Any) -> list[Any]:

@@ -10,6 +10,7 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from dp_ros import atomic
@@ -17,45 +18,86 @@ from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.sim import arcs
 
 CHUNKS = 24
-SHOWN = 5
+# abar at which the chunks are shown, from pure noise to the clean chunk.
+SHOWN = (0.0, 0.5, 0.9, 0.98, 1.0)
+INK, PALE, UPPER, LOWER = '#2b2b2b', '#b8b8b8', '#c8553d', '#2a6f97'
+ROOM = {'xlim': (-70, 1070), 'ylim': (200, 800)}
 
 
 def draw(policy: DiffusionPolicy, paths: Sequence[list[NDArray[np.float64]]], out: Path) -> None:
-    """Panels of the denoising of 24 chunks from the start, and a last one with the rollouts."""
-    steps, chunks = denoise_from_start(policy)
-    shown = np.linspace(0, len(steps) - 1, SHOWN).round().astype(int)
-    figure, axes = plt.subplots(1, SHOWN + 1, figsize=(3.1 * (SHOWN + 1), 3.5), sharey=True)
-    for axis, index in zip(axes, shown, strict=False):
-        for chunk in chunks[index]:
-            axis.plot(*chunk.T, color='#d95f02', linewidth=0.8, alpha=0.7)
-        level = f'step {steps[index]}' if steps[index] >= 0 else 'clean'
-        axis.set_title('noise' if index == 0 else level)
+    """Above, the denoising of 24 chunks from the start; below, the rollouts.
+
+    Everything wears the colour of the arc that it ends up on.
+    """
+    levels, chunks = denoise_from_start(policy)
+    shown = [int(np.abs(np.array(levels) - wanted).argmin()) for wanted in SHOWN]
+    colours = [_colour(chunk[:, 1].mean()) for chunk in chunks[-1]]
+    figure = plt.figure(figsize=(13, 8.6), layout='constrained')
+    rows = figure.add_gridspec(2, len(SHOWN), height_ratios=[1, 2.6])
+    for column, index in enumerate(shown):
+        axis = figure.add_subplot(rows[0, column])
+        _room(axis)
+        for chunk, colour in zip(chunks[index], colours, strict=True):
+            axis.plot(*chunk.T, color=colour, linewidth=0.6, alpha=0.3)
+            axis.plot(*chunk.T, '.', color=colour, markersize=3, alpha=0.8)
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(_title(index, len(levels)), fontsize=11, color=INK)
+    axis = figure.add_subplot(rows[1, :])
+    _room(axis)
     for path in paths:
-        axes[-1].plot(*np.array(path).T, color='#1b6ca8', linewidth=0.8, alpha=0.7)
-    axes[-1].set_title(f'{len(paths)} rollouts')
-    for axis in axes:
-        for upper in (True, False):
-            axis.plot(*arcs.arc(upper).T, color='#999999', linewidth=0.8, linestyle='--', zorder=0)
-        axis.plot(*arcs.START, 'o', color='#222222', markersize=4)
-        axis.plot(*arcs.GOAL, '*', color='#222222', markersize=8)
-        axis.set(xlim=(-60, 1060), ylim=(150, 850), aspect='equal', xticks=[0, 500, 1000])
-    figure.suptitle('An action chunk is denoised from noise to one of the two arcs')
-    figure.tight_layout()
+        points = np.array(path)
+        axis.plot(*points.T, color=_colour(points[:, 1].mean()), linewidth=1.0, alpha=0.6)
+    up = sum(np.array(path)[:, 1].mean() > arcs.START[1] for path in paths)
+    axis.text(500, 745, f'{up} took the upper arc', color=UPPER, ha='center', fontsize=12)
+    axis.text(500, 240, f'{len(paths) - up} the lower one', color=LOWER, ha='center', fontsize=12)
+    axis.text(500, 500, 'the average of both:\nnobody went here', color='#8a8a8a', ha='center',
+              va='center', fontsize=11)  # fmt: skip
+    axis.annotate('start', arcs.START, (0, -18), textcoords='offset points', ha='center', color=INK)
+    axis.annotate('goal', arcs.GOAL, (0, -18), textcoords='offset points', ha='center', color=INK)
+    axis.set_title(f'{len(paths)} rollouts, each with its own noise', fontsize=13, color=INK)
+    axis.set(xlabel='x', ylabel='y', xticks=[0, 250, 500, 750, 1000], yticks=[300, 500, 700])
+    axis.tick_params(colors=INK, length=3)
+    figure.suptitle(
+        f'{CHUNKS} action chunks from one start: the noise decides which arc each is denoised to',
+        fontsize=14,
+        color=INK,
+    )
     with atomic.replacing(out) as temporary:
         figure.savefig(temporary, dpi=110)
     plt.close(figure)
 
 
-def denoise_from_start(policy: DiffusionPolicy) -> tuple[list[int], list[NDArray[np.float64]]]:
-    """Denoising steps (noisiest first, -1 = clean) and the chunks (24, T_p, 2) at each of them."""
+def denoise_from_start(policy: DiffusionPolicy) -> tuple[list[float], list[NDArray[np.float64]]]:
+    """abar at each stage (noise first, 1 = clean) and the chunks (24, T_p, 2) there."""
     window = np.repeat(arcs.START[None], policy.task.horizons.observation, axis=0)
     seen = torch.from_numpy(window).float().expand(CHUNKS, -1, -1)
     noise = torch.randn(CHUNKS, *policy.noise_shape, generator=torch.Generator().manual_seed(0))
-    steps, stages = [policy.inference_steps[0]], [noise]
+    levels, stages = [policy.schedule.alpha_bar(policy.inference_steps[0])], [noise]
 
     def watch(step: int, x: torch.Tensor) -> None:
-        steps.append(step)
+        levels.append(policy.schedule.alpha_bar(step))
         stages.append(x)
 
     policy.predict(seen, noise, watch=watch)
-    return steps, [policy.decode(seen, stage).numpy() for stage in stages]
+    return levels, [policy.decode(seen, stage).numpy() for stage in stages]
+
+
+def _room(axis: Axes) -> None:
+    """The two arcs, the start and the goal."""
+    for upper in (True, False):
+        axis.plot(*arcs.arc(upper).T, color=PALE, linewidth=1.0, linestyle=(0, (4, 3)), zorder=0)
+    axis.plot(*arcs.START, 'o', color=INK, markersize=5, zorder=3)
+    axis.plot(*arcs.GOAL, '*', color=INK, markersize=10, zorder=3)
+    axis.set(**ROOM, aspect='equal')
+    for spine in axis.spines.values():
+        spine.set_color('#dddddd')
+
+
+def _colour(height: float) -> str:
+    return UPPER if height > arcs.START[1] else LOWER
+
+
+def _title(stage: int, stages: int) -> str:
+    if stage == 0:
+        return 'noise'
+    return 'clean' if stage == stages - 1 else f'after {stage} of {stages - 1} steps'

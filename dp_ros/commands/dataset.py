@@ -13,7 +13,6 @@ from dp_ros.data.replay_buffer import Episode
 from dp_ros.learning import checkpoint
 from dp_ros.sim import arcs
 
-
 T = TypeVar('T')
 
 
@@ -31,9 +30,7 @@ def generate(
 
     counts = demonstrations.Yield()
     made = list(
-        _progress(
-            demonstrations.generate(count, seed, workers, noise_m, counts), count, console
-        )
+        _progress(demonstrations.generate(count, seed, workers, noise_m, counts), count, console)
     )
     _save(out, [Episode(e.state, e.action) for e in made], console)
     ious = np.array([e.iou_last for e in made])
@@ -42,7 +39,8 @@ def generate(
         f'{counts.succeeded} succeeded, {counts.failed} failed; approach side: '
         f'{sides.count(1)} counter-clockwise, {sides.count(-1)} clockwise\n'
         f'last IoU: lowest {ious.min():.3f}, 5th percentile {np.percentile(ious, 5):.3f}, '
-        f'mean {ious.mean():.3f}; median length {np.median([len(e.state) for e in made]):.0f} steps'
+        f'mean {ious.mean():.3f}; median length {np.median([len(e.state) for e in made]):.0f}'
+        f' steps'
     )
 
 
@@ -64,7 +62,9 @@ def correct(
     torch.set_num_threads(threads)
     loaded = checkpoint.load(folder)
     if loaded.task.name != 'pusht_cell':
-        raise ValueError(f'{folder} is for task {loaded.task.name!r}; the expert is for pusht_cell')
+        raise ValueError(
+            f'{folder} is for task {loaded.task.name!r}; the expert is for pusht_cell'
+        )
     horizons = loaded.task.horizons
     plan = planner(loaded.policy, seed)
     executed = slice(horizons.now, horizons.now + (action_steps or horizons.action))

@@ -52,8 +52,12 @@ def run(
     report = json.loads((out / 'report.json').read_text(encoding='utf-8'))
     console.print(table(report))
     console.print(summary(report))
-    made = [name for name in ('report.json', 'demo.mp4', 'trajectory.png') if (out / name).exists()]
-    console.print(f'everything has stopped; look at: {", ".join(str(out / name) for name in made)}')
+    made = [
+        name for name in ('report.json', 'demo.mp4', 'trajectory.png') if (out / name).exists()
+    ]
+    console.print(
+        f'everything has stopped; look at: {", ".join(str(out / name) for name in made)}'
+    )
 
 
 def free_address() -> str:

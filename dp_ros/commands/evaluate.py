@@ -62,7 +62,7 @@ def run(
     outcomes: list[Outcome] = []
     with Progress(console=console) as bar:
         row = bar.add_task('rolling out', total=episodes)
-        limit = int(getattr(make(), 'max_steps'))
+        limit = int(make().max_steps)
         for outcome in rollout(make_and_keep, planner(policy, 0), seeds, horizons, limit):
             outcomes.append(outcome)
             bar.advance(row)

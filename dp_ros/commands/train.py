@@ -8,9 +8,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dp_ros import yamlfile
 from dp_ros.data import replay_buffer, windows
+from dp_ros.data.replay_buffer import Episode
 from dp_ros.learning import checkpoint, train
 from dp_ros.learning.recipe import Recipe
-from dp_ros.task import load_task
+from dp_ros.task import Task, load_task
 
 
 def run(
@@ -27,13 +28,7 @@ def run(
     torch.set_num_threads(threads)
     task = load_task(task_file)
     recipe = yamlfile.load(Recipe, recipe_file)
-    episodes = [episode for path in datasets for episode in replay_buffer.read(path)]
-    dims = (episodes[0].state.shape[1], episodes[0].action.shape[1])
-    if dims != (task.observation_dim, task.action_dim):
-        raise ValueError(
-            f'{datasets[0]} has {dims[0]} state and {dims[1]} action columns; task {task.name!r} '
-            f'expects {task.observation_dim} and {task.action_dim}'
-        )
+    episodes = [episode for path in datasets for episode in _read(path, task)]
     kept, held_out = windows.split_episodes(episodes, recipe.validation_fraction, recipe.seed)
     training = windows.sample_windows(kept, task.horizons)
     validation = windows.sample_windows(held_out, task.horizons)
@@ -68,3 +63,14 @@ def run(
         train.train(task, recipe, training, validation, out, device, start, report)
     identity = checkpoint.identity(out / 'checkpoint')
     console.print(f'checkpoint: {out / "checkpoint"}, identity {identity}')
+
+
+def _read(path: Path, task: Task) -> list[Episode]:
+    episodes = replay_buffer.read(path)
+    columns = (episodes[0].state.shape[1], episodes[0].action.shape[1])
+    if columns != (task.observation_dim, task.action_dim):
+        raise ValueError(
+            f'{path} has {columns[0]} state and {columns[1]} action columns; task {task.name!r} '
+            f'expects {task.observation_dim} and {task.action_dim}'
+        )
+    return episodes

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dp_ros.core import trajectory
+from dp_ros.core import rotations, trajectory
 from dp_ros.core.stamped import ActionChunk, Array, frozen_array
 
 
@@ -23,6 +23,7 @@ class Verdict(enum.Enum):
     TOO_FAR_AHEAD = 'refused: it begins too far ahead'
     NOT_FINITE = 'refused: it holds NaN or infinite numbers'
     WRONG_SIZE = 'refused: its waypoints have the wrong length'
+    NOT_A_ROTATION = 'refused: it holds a quaternion that is not of unit length'
     NOT_ARMED = 'refused: the policy does not command the arm'
     OLD_EPOCH = 'refused: it was planned before the arm was armed'
     FAR_FROM_ARM = 'refused: its first waypoint lies too far from the arm'
@@ -44,7 +45,7 @@ class Schedule:
     splice_ns: int | None = None
 
     def started(self, now_ns: int, waypoint: Array) -> 'Schedule':
-        """A fresh schedule that stands at `waypoint` now: a new epoch, everything older is gone."""
+        """A fresh schedule that stands at `waypoint` now: all that is older is gone."""
         values = frozen_array(np.asarray(waypoint)[None])
         return replace(self, stamps_ns=(now_ns,), waypoints=values, splice_ns=None)
 
@@ -54,6 +55,8 @@ class Schedule:
             return self, Verdict.WRONG_SIZE
         if not np.isfinite(chunk.waypoints).all():
             return self, Verdict.NOT_FINITE
+        if self.pose and not rotations.are_units(chunk.waypoints[:, 3:]):
+            return self, Verdict.NOT_A_ROTATION
         if chunk.splice_ns < now_ns:
             return self, Verdict.LATE
         if chunk.splice_ns > now_ns + self.horizon_ns:

@@ -30,14 +30,14 @@ class Event(enum.Enum):
 _ANY = tuple(Mode)
 
 TRANSITIONS: dict[Event, dict[Mode, Mode]] = {
-    Event.ARM: {mode: Mode.POLICY for mode in (Mode.IDLE, Mode.HOLDING, Mode.STOPPED)},
+    Event.ARM: dict.fromkeys((Mode.IDLE, Mode.HOLDING, Mode.STOPPED), Mode.POLICY),
     Event.HOLD: {Mode.POLICY: Mode.HOLDING},
     Event.STARVED: {Mode.POLICY: Mode.HOLDING},
     Event.POLICY_LOST: {Mode.POLICY: Mode.HOLDING},
     Event.REFUSED: {Mode.POLICY: Mode.HOLDING},
     Event.CONTROLLER_STOPPED: {Mode.POLICY: Mode.STOPPED, Mode.HOLDING: Mode.STOPPED},
-    Event.LINK_LOST: {mode: Mode.FAULT for mode in _ANY},
-    Event.RELEASED: {mode: Mode.IDLE for mode in _ANY},
+    Event.LINK_LOST: dict.fromkeys(_ANY, Mode.FAULT),
+    Event.RELEASED: dict.fromkeys(_ANY, Mode.IDLE),
 }
 
 

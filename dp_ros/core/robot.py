@@ -11,12 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_ros.core import rotations
+
 Array = NDArray[np.float64]
 
 Space = Literal['cartesian', 'joint']
-
-# A sent quaternion is normalised by the arm; one this far from unit length is a mistake.
-QUATERNION_TOLERANCE = 1e-3
 
 
 class ArmStatus(enum.Enum):
@@ -78,10 +77,9 @@ class Command:
         values = _frozen(f'{self.space} command', self.values, sizes[self.space])
         if not np.all(np.isfinite(values)):
             raise ValueError(f'{self.space} command is not finite: {values.tolist()}')
-        if self.space == 'cartesian':
+        if self.space == 'cartesian' and not rotations.are_units(values[3:]):
             norm = float(np.linalg.norm(values[3:]))
-            if abs(norm - 1.0) > QUATERNION_TOLERANCE:
-                raise ValueError(f'quaternion of the command has length {norm:.6g}; expected 1')
+            raise ValueError(f'quaternion of the command has length {norm:.6g}; expected 1')
         object.__setattr__(self, 'values', values)
 
 

@@ -13,11 +13,11 @@ import enum
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dp_ros.core import rotations
 from dp_ros.core.stamped import Array, frozen_array
 from dp_ros.core.trajectory import POSE_SIZE
-
 
 # A rotation missed by no more than this [rad] counts as followed.
 ANGULAR_TOLERANCE = 0.02
@@ -90,14 +90,16 @@ class SafetyLimits:
     angular_speed: float = 1.0
     angular_acceleration: float = 5.0
 
-    def follow(
-        self, motion: Motion, request: Array, dt: float
-    ) -> tuple[Motion, frozenset[Limit]]:
+    def follow(self, motion: Motion, request: Array, dt: float) -> tuple[Motion, frozenset[Limit]]:
         """One tick of `dt` seconds towards `request`, pose (7,) or joints (n,).
 
-        A request that is not finite brakes. Returns what to send, and the limits that changed it.
+        A request that is not finite, or whose quaternion is none, brakes. Returns what to send,
+        and the limits that changed it.
         """
-        if not np.isfinite(request).all():
+        sound = np.isfinite(request).all() and (
+            not self.pose or rotations.are_units(request[3:POSE_SIZE])
+        )
+        if not sound:
             return self.brake(motion, dt), frozenset({Limit.NOT_FINITE})
         count = 3 if self.pose else len(request)
         position, target = motion.setpoint[:count], request[:count]
@@ -137,28 +139,30 @@ class SafetyLimits:
         # The velocity already respects the bounds; this removes the last rounding digit only.
         return np.clip(position, self.axes.low, self.axes.high)
 
-    def _follow_rotation(
-        self, motion: Motion, quaternion: Array, dt: float
-    ) -> tuple[Array, bool]:
+    def _follow_rotation(self, motion: Motion, quaternion: Array, dt: float) -> tuple[Array, bool]:
         inverse = rotations.quaternion_inverse(motion.setpoint[3:POSE_SIZE])
         error = rotations.rotation_vector_from_quaternion(
             rotations.quaternion_multiply(inverse, quaternion)
         )
         asked = error / dt
-        calm = stopping_speed(np.linalg.norm(error), np.float64(self.angular_acceleration), dt)
+        calm = stopping_speed(np.linalg.norm(error), self.angular_acceleration, dt)
         spin = _shorten(asked, min(self.angular_speed, float(calm)))
         spin = motion.spin + _shorten(spin - motion.spin, self.angular_acceleration * dt)
         return spin, bool(np.linalg.norm(error - spin * dt) > ANGULAR_TOLERANCE)
 
 
-def stopping_speed(distance: Array, acceleration: Array, dt: float) -> Array:
+def stopping_speed(distance: ArrayLike, acceleration: ArrayLike, dt: float) -> Array:
     """Largest speed in this tick from which a stop within `distance` is still possible.
 
-    The tick moves by v dt, then the speed falls by a dt a tick: v^2 + v a dt = 2 a d. From a speed
-    on that curve one tick of braking leads to the curve again, so it can always be kept.
+    This tick and the n whole ones after it move by v dt, (v - a dt) dt, ..., (v - n a dt) dt, all
+    of them forwards: (n + 1) v dt - n (n + 1) / 2 a dt^2 = d. From a speed on that curve one tick
+    of braking leads to the curve again, so it can always be kept; and no tick goes beyond d.
     """
-    half = acceleration * dt / 2
-    speed: Array = np.sqrt(half * half + 2 * acceleration * np.maximum(distance, 0)) - half
+    step = np.asarray(acceleration, dtype=float) * dt
+    # In units of one tick's braking; no arm comes near the cap, which keeps infinity out.
+    reach = np.minimum(np.maximum(distance, 0) / (step * dt), 1e12)
+    ticks = np.floor((np.sqrt(1 + 8 * reach) - 1) / 2)
+    speed: Array = step * (reach / (ticks + 1) + ticks / 2)
     return speed
 
 
@@ -188,8 +192,13 @@ def _follow_axes(
     change = fastest - velocity
     room = limits.acceleration * dt
     share = min(1.0, float(np.min(room / np.maximum(np.abs(change), 1e-300))))
+    result = velocity + share * change
+    # An axis that must brake for its target does so in full, whatever share the others leave it.
+    least = np.minimum(np.where(wanted < 0, -calm, 0), velocity + room)
+    most = np.maximum(np.where(wanted > 0, calm, 0), velocity - room)
+    result = np.clip(result, least, most)
     result = np.clip(
-        velocity + share * change,
+        result,
         -stopping_speed(position - limits.low, limits.acceleration, dt),
         stopping_speed(limits.high - position, limits.acceleration, dt),
     )

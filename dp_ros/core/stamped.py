@@ -29,8 +29,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class ObservationWindow:
-    """Aligned observations: `streams[name]` is (T_o, n), row i at `stamps_ns[i]`; the last row is
-    the anchor."""
+    """Aligned observations: `streams[name]` is (T_o, n), row i at `stamps_ns[i]`.
+
+    The last row is the anchor.
+    """
 
     stamps_ns: tuple[int, ...]
     streams: Mapping[str, Array]

@@ -60,7 +60,11 @@ class CommandStream:
             return f'cannot arm in mode {self.mode.mode.value}: {self.mode.reason}'
         if state.status is not ArmStatus.RUNNING:
             return f'the controller reports: {state.status.value}; clear that first'
-        standing = self._standing(state)
+        if self._motion is not None and not self._motion.still:
+            return 'the arm is still braking; arm it once it stands'
+        # An arm that is held stays where it was sent to: a restart from its reading would jump.
+        held = self._motion.setpoint if self._motion is not None else None
+        standing = self._standing(state) if held is None else held
         bounds = self.config.limits.axes
         if not bounds.contains(standing[: len(bounds.low)]):
             return (
@@ -84,7 +88,7 @@ class CommandStream:
         self._releasing = True
 
     def refuse(self, detail: str) -> None:
-        """A chunk came that could not even be read: brake, since the policy is not to be trusted."""
+        """A chunk could not even be read: brake, since the policy is not to be trusted."""
         self.verdicts['malformed'] += 1
         self.mode = self.mode.after(Event.REFUSED, detail)
 
@@ -103,7 +107,7 @@ class CommandStream:
         if chunk.splice_ns < self._armed_ns + self.config.epoch_ns:
             return self._counted(Verdict.OLD_EPOCH)
         schedule, verdict = self._schedule.accept(chunk, now_ns)
-        if verdict in (Verdict.WRONG_SIZE, Verdict.NOT_FINITE):
+        if verdict in (Verdict.WRONG_SIZE, Verdict.NOT_FINITE, Verdict.NOT_A_ROTATION):
             self.mode = self.mode.after(Event.REFUSED, verdict.value)
         elif verdict is Verdict.ACCEPTED and self._schedule.splice_ns is None:
             axes = len(self.config.limits.axes.low)

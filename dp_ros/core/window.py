@@ -42,8 +42,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """How a stream is aligned: poses rotate along the shorter arc; `tolerance_ns` is the largest
-    span between two samples that is bridged."""
+    """How a stream is aligned: poses rotate along the shorter arc.
+
+    tolerance_ns: the largest span between two samples that is bridged.
+    """
 
     pose: bool
     tolerance_ns: int

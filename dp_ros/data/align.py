@@ -1,9 +1,9 @@
-"""Hindsight goals for Push-T demonstrations (Andrychowicz et al. 2017, "Hindsight Experience Replay").
+"""Hindsight goals for Push-T demonstrations (after Andrychowicz et al. 2017).
 
 People stop when the block lies about right, a few millimetres and degrees off, so a policy that
-imitates them stops there as well. But every demonstration is a perfect one for the place where the
-block did come to rest. Moved rigidly, so that this place is the goal, it teaches the precision that
-the person did not show.
+imitates them stops there as well. But every demonstration is a perfect one for the place where
+the block did come to rest. Moved rigidly, so that this place is the goal, it teaches the precision
+that the person did not show.
 """
 
 import numpy as np

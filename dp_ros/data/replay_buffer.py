@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -42,10 +43,12 @@ def read(path: Path | str, state: str = 'state', action: str = 'action') -> list
         raise DatasetError(f'{path}: no such data set')
     try:
         root = zarr.open_group(str(path), mode='r')
-        states = np.asarray(root[f'data/{state}'][:], dtype=np.float32)
-        actions = np.asarray(root[f'data/{action}'][:], dtype=np.float32)
-        ends = np.asarray(root['meta/episode_ends'][:], dtype=np.int64)
-    except (KeyError, FileNotFoundError, ValueError) as error:
+        states = _whole(root, f'data/{state}').astype(np.float32)
+        actions = _whole(root, f'data/{action}').astype(np.float32)
+        ends = _whole(root, 'meta/episode_ends').astype(np.int64)
+    except DatasetError as error:
+        raise DatasetError(f'{path}: {error}') from None
+    except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
         raise DatasetError(
             f'{path} is not a replay buffer: expected a zarr group with data/{state}, '
             f'data/{action} and meta/episode_ends ({error})'
@@ -56,7 +59,7 @@ def read(path: Path | str, state: str = 'state', action: str = 'action') -> list
 
 
 def write(path: Path | str, episodes: Iterable[Episode]) -> int:
-    """Write a store, whole or not at all; an existing one is replaced. Returns the episode count."""
+    """Write a store, whole or not at all, over an existing one. Returns the episode count."""
     path = Path(path)
     episodes = list(episodes)
     if not episodes:
@@ -69,9 +72,9 @@ def write(path: Path | str, episodes: Iterable[Episode]) -> int:
         for name in ('state', 'action'):
             rows = np.concatenate([getattr(e, name) for e in episodes]).astype(np.float32)
             chunks = (min(len(rows), 4096), rows.shape[1])
-            data.create_array(name, shape=rows.shape, chunks=chunks, dtype='f4')[:] = rows
+            _create(data, name, rows, chunks, 'f4')
         ends = np.cumsum([len(e) for e in episodes])
-        meta.create_array('episode_ends', shape=ends.shape, dtype='i8')[:] = ends
+        _create(meta, 'episode_ends', ends, ends.shape, 'i8')
         shutil.rmtree(path, ignore_errors=True)
         (folder / 'store').rename(path)
     finally:
@@ -79,7 +82,34 @@ def write(path: Path | str, episodes: Iterable[Episode]) -> int:
     return len(episodes)
 
 
+def _create(
+    group: zarr.Group, name: str, rows: NDArray[Any], chunks: tuple[int, ...], dtype: str
+) -> None:
+    # A chunk of nothing but zeros is written too: a missing one means that the store is damaged.
+    whole: Any = {'write_empty_chunks': True}
+    array = group.create_array(name, shape=rows.shape, chunks=chunks, dtype=dtype, config=whole)
+    array[:] = rows
+
+
+def _whole(root: zarr.Group, name: str) -> NDArray[Any]:
+    """The array `name`; DatasetError if chunks of it are missing, which zarr reads as zeros."""
+    array = root[name]
+    if not isinstance(array, zarr.Array):
+        raise KeyError(f'{name} is a group, not an array')
+    missing = array.nchunks - array.nchunks_initialized
+    if missing:
+        raise DatasetError(
+            f'{missing} of {array.nchunks} chunks of {name} are missing. The copy is incomplete.'
+        )
+    return np.asarray(array[:])
+
+
 def _check(path: Path, states: Array, actions: Array, ends: NDArray[np.int64]) -> None:
+    for name, rows in (('state', states), ('action', actions)):
+        if rows.ndim != 2:
+            raise DatasetError(
+                f'{path}: data/{name} must have rows and columns; its shape is {rows.shape}'
+            )
     if len(states) != len(actions):
         raise DatasetError(f'{path}: {len(states)} states against {len(actions)} actions')
     if len(ends) == 0 or np.any(np.diff(ends, prepend=0) <= 0) or ends[-1] != len(states):
@@ -91,4 +121,6 @@ def _check(path: Path, states: Array, actions: Array, ends: NDArray[np.int64]) -
     for name, rows in (('state', states), ('action', actions)):
         bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
         if len(bad):
-            raise DatasetError(f'{path}: data/{name} is not finite in {len(bad)} rows, first {bad[0]}')
+            raise DatasetError(
+                f'{path}: data/{name} is not finite in {len(bad)} rows, first {bad[0]}'
+            )

@@ -45,7 +45,7 @@ def sample_windows(episodes: list[Episode], horizons: Horizons) -> Windows:
 def split_episodes(
     episodes: list[Episode], fraction: float, seed: int
 ) -> tuple[list[Episode], list[Episode]]:
-    """Training and validation episodes; whole episodes, so that no window leaks into validation."""
+    """Training and validation episodes; whole ones, so that no window leaks into validation."""
     if len(episodes) < 2:
         raise DatasetError(
             f'{len(episodes)} episode cannot be split into training and validation; record more'

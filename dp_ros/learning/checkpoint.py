@@ -64,8 +64,8 @@ def load(folder: Path | str) -> Checkpoint:
     missing = [name for name in (WEIGHTS, TASK, TRAINING) if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(
-            f'{folder} is not a checkpoint: {", ".join(missing)} missing. Expected the folder that '
-            f'`dp-ros train` wrote, or one under models/.'
+            f'{folder} is not a checkpoint: {", ".join(missing)} missing. Expected the folder '
+            f'that `dp-ros train` wrote, or one under models/.'
         )
     policy = DiffusionPolicy(
         yamlfile.load(Task, folder / TASK), yamlfile.load(Recipe, folder / TRAINING)

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 class StepEmbedding(nn.Module):
     """Denoising steps (B,) -> (B, width): sines and cosines, then a two-layer perceptron."""
 
+    frequencies: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         half = width // 2

@@ -1,6 +1,6 @@
-"""Two perceptrons over the flattened chunk: a small denoiser, and the regressor it is held against.
+"""A perceptron over the flattened chunk: a small denoiser for low-dimensional state on a CPU.
 
-The denoiser is for low-dimensional state on a CPU: about a tenth of a small U-Net's computation.
+About a tenth of a small U-Net's computation.
 """
 
 import torch
@@ -49,23 +49,4 @@ class MLPDenoiser(nn.Module):
         for block in self.blocks:
             x = block(x, condition)
         output: Tensor = self.leave(x).reshape(noisy.shape)  # (B, T_p, A)
-        return output
-
-
-class MLPRegressor(nn.Module):
-    """Condition (B, C) -> actions (B, T_p, A): the straw man that averages over modes."""
-
-    def __init__(self, action_dim: int, horizon: int, condition_dim: int, width: int = 256) -> None:
-        super().__init__()
-        self.shape = (horizon, action_dim)
-        self.layers = nn.Sequential(
-            nn.Linear(condition_dim, width),
-            nn.Mish(),
-            nn.Linear(width, width),
-            nn.Mish(),
-            nn.Linear(width, horizon * action_dim),
-        )
-
-    def forward(self, condition: Tensor) -> Tensor:
-        output: Tensor = self.layers(condition).unflatten(-1, self.shape)
         return output

@@ -46,7 +46,9 @@ class DiffusionPolicy(nn.Module):
     def with_inference_steps(self, count: int) -> 'DiffusionPolicy':
         """The same network, denoised in `count` steps."""
         diffusion = self.recipe.diffusion.model_copy(update={'inference_steps': count})
-        changed = DiffusionPolicy(self.task, self.recipe.model_copy(update={'diffusion': diffusion}))
+        changed = DiffusionPolicy(
+            self.task, self.recipe.model_copy(update={'diffusion': diffusion})
+        )
         changed.load_state_dict(self.state_dict())
         return changed.eval()
 
@@ -110,7 +112,13 @@ class DiffusionPolicy(nn.Module):
         if self.recipe.diffusion.sampler == 'ddpm':
             generator = generator or torch.Generator(noise.device).manual_seed(0)
             clean = sampler.ddpm(
-                denoise, noise, self.schedule, self.inference_steps, prediction, generator, watch=watch
+                denoise,
+                noise,
+                self.schedule,
+                self.inference_steps,
+                prediction,
+                generator,
+                watch=watch,
             )
         else:
             clean = sampler.ddim(

@@ -5,13 +5,16 @@ terms it was trained in: the noise (`epsilon`) or the clean sample (`sample`).
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dp_ros.learning.schedule import NoiseSchedule, Prediction
 
+Samples = TypeVar('Samples', Tensor, NDArray[np.float32])
 Denoiser = Callable[[Tensor, int], Tensor]
 Spacing = Literal['leading', 'trailing']
 Watcher = Callable[[int, Tensor], None]
@@ -33,18 +36,18 @@ def inference_steps(training_steps: int, count: int, spacing: Spacing) -> list[i
 
 
 def ddim(
-    denoise: Denoiser,
-    noise: Tensor,
+    denoise: Callable[[Samples, int], Samples],
+    noise: Samples,
     schedule: NoiseSchedule,
     steps: list[int],
     prediction: Prediction,
     clip: float | None = 1.0,
-    watch: Watcher | None = None,
-) -> Tensor:
+    watch: Callable[[int, Samples], None] | None = None,
+) -> Samples:
     """Deterministic DDIM (Song et al. 2021, eq. 12 with eta = 0).
 
     noise: (B, ...) from N(0, I); clip bounds the predicted clean sample; `watch(step, x)` sees
-    every intermediate. Returns the sample (B, ...).
+    every intermediate. Tensors and numpy arrays are treated alike. Returns the sample (B, ...).
     """
     x = noise
     for step, next_step in zip(steps, [*steps[1:], -1], strict=True):
@@ -89,12 +92,12 @@ def ddpm(
 
 
 def _split(
-    output: Tensor, x: Tensor, abar: float, prediction: Prediction, clip: float | None
-) -> tuple[Tensor, Tensor]:
+    output: Samples, x: Samples, abar: float, prediction: Prediction, clip: float | None
+) -> tuple[Samples, Samples]:
     """Clean sample and noise that the network's output stands for, consistent after clipping."""
     root, root_noise = abar**0.5, (1 - abar) ** 0.5
     clean = output if prediction == 'sample' else (x - root_noise * output) / root
     if clip is not None:
-        clean = clean.clamp(-clip, clip)
+        clean = clean.clip(-clip, clip)
     # The noise follows from the clipped sample, so that x stays on the line between the two.
     return clean, (x - root * clean) / root_noise

@@ -24,7 +24,7 @@ from dp_ros.task import Task
 
 @dataclass(frozen=True)
 class Progress:
-    """What a caller is told after every optimiser step; the validation figures when they are new."""
+    """What a caller is told after every optimiser step; validation figures when they are new."""
 
     step: int
     steps: int
@@ -64,7 +64,9 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     policy = DiffusionPolicy(task, recipe)
-    observations, actions = (torch.from_numpy(a) for a in (training.observations, training.actions))
+    observations, actions = (
+        torch.from_numpy(a) for a in (training.observations, training.actions)
+    )
     if initial is None:
         policy.fit(observations, actions)
     else:
@@ -77,7 +79,9 @@ def train(
         betas=recipe.optimiser.betas,
         weight_decay=recipe.optimiser.weight_decay,
     )
-    average = ExponentialMovingAverage(policy, recipe.optimiser.ema_power, recipe.optimiser.ema_max)
+    average = ExponentialMovingAverage(
+        policy, recipe.optimiser.ema_power, recipe.optimiser.ema_max
+    )
     start = training_state.restore(folder, policy, average.model, optimiser, task, recipe)
 
     with contextlib.closing(SummaryWriter(str(folder), purge_step=start)) as board:
@@ -127,7 +131,7 @@ def _optimise(
         group['lr'] = rate
     loss = policy.loss(observations[rows], actions[rows], noise, steps)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(policy.denoiser.parameters(), recipe.optimiser.gradient_norm)
     optimiser.step()
     return loss.item()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from dp_ros import atomic
@@ -50,14 +50,19 @@ def restore(
     path = folder / FILE
     if not path.exists():
         return 0
-    with safe_open(path, framework='pt') as stored:
-        metadata = stored.metadata()
-        if metadata['run'] != _fingerprint(task, recipe):
-            raise ResumeError(
-                f'{path} belongs to a run with another task or recipe; give another output folder, '
-                f'or delete that one'
-            )
-        tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, framework='pt') as stored:
+            metadata = stored.metadata()
+            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ResumeError(
+            f'{path} cannot be read ({error}); delete it to start this run anew'
+        ) from None
+    if metadata['run'] != _fingerprint(task, recipe):
+        raise ResumeError(
+            f'{path} belongs to a run with another task or recipe; give another output folder, '
+            f'or delete that one'
+        )
     policy.load_state_dict(_below('policy/', tensors))
     average.load_state_dict(_below('average/', tensors))
     moments: dict[int, dict[str, torch.Tensor]] = {}

@@ -5,6 +5,7 @@ with the step embedding it sets scale and bias of every channel (FiLM, Perez et 
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -99,13 +100,15 @@ class ConditionalUnet1D(nn.Module):
         condition = torch.cat([self.embed_step(steps), condition], dim=-1)
         x = noisy.transpose(1, 2)  # (B, A, T_p)
         skips = []
-        for first, second, shrink in self.down:  # type: ignore[misc]
+        for level in self.down:
+            first, second, shrink = cast('nn.ModuleList', level)
             x = second(first(x, condition), condition)
             skips.append(x)
             x = shrink(x)  # (B, width, T_p / 2**level)
         for middle in self.middle:
             x = middle(x, condition)
-        for first, second, grow in self.up:  # type: ignore[misc]
+        for level in self.up:
+            first, second, grow = cast('nn.ModuleList', level)
             x = torch.cat([x, skips.pop()], dim=1)
             x = grow(second(first(x, condition), condition))
         output: Tensor = self.final(x).transpose(1, 2)  # (B, T_p, A)

@@ -15,7 +15,7 @@ from dp_ros.core.mode import Mode
 from dp_ros.nodes import convert, topics
 from dp_ros.nodes.parameters import declare
 from dp_ros.sim import pusht
-from dp_ros.sim.episode_record import EpisodeRecord
+from dp_ros.sim.episode_record import EpisodeRecord, Track
 from dp_ros.task import pose_components
 
 SERVICE_TIMEOUT_S = 15.0
@@ -46,16 +46,17 @@ class ConductorNode(Node):
         self.executor_values: dict[str, str] = {}
         self.sim_values: dict[str, str] = {}
         self._record: EpisodeRecord | None = None
-        self._mode, self._reason, self._complaint = '', '', ''
+        self._mode, self._complaint = '', ''
+        self._reasons: dict[str, str] = {}
         self._arm = self.create_client(SetBool, topics.ARM_SERVICE)
         self._reset = self.create_client(Trigger, topics.RESET_SERVICE)
         self._set_parameters = self.create_client(SetParameters, '/sim/set_parameters')
-        self._listen(topics.JOINT_STATES, self._on_joints)
-        self._listen(topics.BLOCK_POSE, self._on_block)
-        self._listen(topics.TCP_POSE, self._on_tip)
-        self._listen(topics.CARTESIAN_COMMAND, self._on_command)
-        self._listen(topics.CARTESIAN_CHUNK, self._on_chunk)
-        self._listen(topics.CARTESIAN_SCHEDULE, self._on_schedule)
+        self._listen_in_episode(topics.JOINT_STATES, _keep_joints)
+        self._listen_in_episode(topics.BLOCK_POSE, _keep_block)
+        self._listen_in_episode(topics.TCP_POSE, lambda r, m: _keep_pose(r.tip, m))
+        self._listen_in_episode(topics.CARTESIAN_COMMAND, lambda r, m: _keep_pose(r.command, m))
+        self._listen_in_episode(topics.CARTESIAN_CHUNK, self._keep_chunk)
+        self._listen_in_episode(topics.CARTESIAN_SCHEDULE, _keep_splice)
         self._listen(topics.MODE, self._on_mode)
         self._listen(topics.DIAGNOSTICS, self._on_diagnostics)
 
@@ -73,6 +74,7 @@ class ConductorNode(Node):
         record = self._record = EpisodeRecord(seed, started_ns=self._now_ns())
         self._call(self._arm, SetBool.Request(data=True), 'arm')
         record.started_ns = self._now_ns()
+        self._reasons.clear()
         self._await_policy()
         self._watch(record)
         record.ended_ns = self._now_ns()
@@ -122,11 +124,18 @@ class ConductorNode(Node):
                 record.ending = 'covered'
                 return
             if self._mode != Mode.POLICY.value:
-                record.ending = f'{self._mode}: {self._reason}'
+                record.ending = f'{self._mode}: {self._reason_of(self._mode)}'
                 return
             if now - record.started_ns > self.limit_s * 1e9:
                 record.ending = 'time limit'
                 return
+
+    def _reason_of(self, mode: str) -> str:
+        """Why the mode was entered; /diagnostics may be a little behind the mode topic."""
+        deadline = time.monotonic() + SETTLE_S
+        while mode not in self._reasons and time.monotonic() < deadline:
+            time.sleep(WATCH_PERIOD_S)
+        return self._reasons.get(mode, 'no reason given')
 
     def _call(self, client: Client, request: Any, what: str) -> None:
         """Call a service from outside the spinning thread; raises ConductorError."""
@@ -146,36 +155,19 @@ class ConductorNode(Node):
     def _listen(self, topic: topics.Topic, callback: Callable[[Any], None]) -> None:
         self.create_subscription(topic.type, topic.name, callback, topic.qos)
 
-    def _on_joints(self, message: Any) -> None:
-        if self._record is not None:
-            sample = convert.joint_sample(message, message.name)
-            self._record.joints.add(sample.stamp_ns, sample.value)
+    def _listen_in_episode(
+        self, topic: topics.Topic, keep: Callable[[EpisodeRecord, Any], None]
+    ) -> None:
+        def callback(message: Any) -> None:
+            # The conducting thread may end the episode at any moment.
+            record = self._record
+            if record is not None:
+                keep(record, message)
 
-    def _on_block(self, message: Any) -> None:
-        if self._record is not None:
-            sample = convert.pose_sample(message)
-            self._record.block.add(
-                sample.stamp_ns, pose_components(sample.value, ('x', 'y', 'yaw'))
-            )
+        self._listen(topic, callback)
 
-    def _on_tip(self, message: Any) -> None:
-        if self._record is not None:
-            sample = convert.pose_sample(message)
-            self._record.tip.add(sample.stamp_ns, sample.value)
-
-    def _on_command(self, message: Any) -> None:
-        if self._record is not None:
-            sample = convert.pose_sample(message)
-            self._record.command.add(sample.stamp_ns, sample.value)
-
-    def _on_chunk(self, message: Any) -> None:
-        if self._record is not None:
-            chunk = convert.cartesian_chunk(message)
-            self._record.chunks.add(self._now_ns(), chunk.waypoints)
-
-    def _on_schedule(self, message: Any) -> None:
-        if self._record is not None:
-            self._record.splices_ns.append(convert.nanoseconds(message.header.stamp))
+    def _keep_chunk(self, record: EpisodeRecord, message: Any) -> None:
+        record.chunks.add(self._now_ns(), convert.cartesian_chunk(message).waypoints)
 
     def _on_mode(self, message: Any) -> None:
         self._mode = message.data
@@ -186,7 +178,7 @@ class ConductorNode(Node):
             if status.name == 'executor':
                 self.executor_values = values
             elif status.name == 'executor/mode':
-                self._reason = status.message
+                self._reasons[values['mode']] = status.message
             elif status.name == 'sim':
                 self.sim_values = values
             elif status.name in ('executor/chunk', 'inference/chunk'):
@@ -197,3 +189,22 @@ class ConductorNode(Node):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+
+def _keep_joints(record: EpisodeRecord, message: Any) -> None:
+    sample = convert.joint_sample(message, message.name)
+    record.joints.add(sample.stamp_ns, sample.value)
+
+
+def _keep_block(record: EpisodeRecord, message: Any) -> None:
+    sample = convert.pose_sample(message)
+    record.block.add(sample.stamp_ns, pose_components(sample.value, ('x', 'y', 'yaw')))
+
+
+def _keep_pose(track: Track, message: Any) -> None:
+    sample = convert.pose_sample(message)
+    track.add(sample.stamp_ns, sample.value)
+
+
+def _keep_splice(record: EpisodeRecord, message: Any) -> None:
+    record.splices_ns.append(convert.nanoseconds(message.header.stamp))

@@ -272,8 +272,8 @@ def stream_config(task: Task, robot: Robot) -> StreamConfig:
         period_s=1 / robot.rate_hz,
         first_step=robot.first_step,
         first_chunk_ns=3_000_000_000,
-        # A chunk is meant to be followed by the next after T_a steps.
-        patience_ns=(task.horizons.action + 4) * period,
+        # A chunk is meant to be followed by the next after T_a steps; one may be missed.
+        patience_ns=(2 * task.horizons.action + 4) * period,
         # The first window after arming is T_o grid times long, all of them after it.
         epoch_ns=task.horizons.observation * period,
     )

@@ -23,7 +23,7 @@ from dp_ros.task import CartesianAction, load_task
 
 WARM_UP_CHUNKS = 3
 # From publishing a chunk to its place in the executor's schedule; what is due sooner is not sent.
-TRANSPORT_MARGIN_NS = 10_000_000
+TRANSPORT_MARGIN_NS = 25_000_000
 
 
 class InferenceNode(LifecycleNode):
@@ -84,7 +84,7 @@ class InferenceNode(LifecycleNode):
         self._stopping = False
         self._worker = threading.Thread(target=self._plan_forever, name='planning', daemon=True)
         self._worker.start()
-        self._observation.on_sample = self._notify
+        self._observation.on_sample = self._on_sample
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -115,6 +115,11 @@ class InferenceNode(LifecycleNode):
                 self._horizon = self._horizon.started(self._now_ns())
             self._commanding = commanding
             self._wake.notify()
+
+    def _on_sample(self) -> None:
+        # Waking the planning thread costs it the interpreter, so only when there is work.
+        if self._commanding and self._now_ns() >= self._horizon.next_anchor_ns:
+            self._notify()
 
     def _notify(self) -> None:
         with self._wake:

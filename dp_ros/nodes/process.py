@@ -10,6 +10,9 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 
 RETRY_S = 1.0
+# A thread that computes in many small steps (denoising, control) asks for the interpreter after
+# each; CPython's default lets it wait 5 ms for a busy neighbour every time.
+SWITCH_INTERVAL_S = 0.0005
 
 
 def spin(make: Callable[[], Sequence[Node]]) -> None:
@@ -20,6 +23,7 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
     switched on later; a node that sets `hopeless` to a sentence ends the process with it.
     A node's `close()`, if it has one, is called before the node is destroyed.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     rclpy.init()
     executor = SingleThreadedExecutor()
     nodes: list[Node] = []

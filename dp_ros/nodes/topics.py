@@ -27,7 +27,7 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 # The middleware itself notices within this time that the process which plans has died.
-POLICY_LEASE_S = 0.1
+POLICY_LEASE_S = 0.2
 CHUNK = QoSProfile(
     depth=5,
     reliability=ReliabilityPolicy.RELIABLE,

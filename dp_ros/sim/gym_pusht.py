@@ -32,14 +32,15 @@ class GymPushT:
             from gym_pusht.envs import PushTEnv
         except ImportError as error:
             raise ImportError(
-                "gym-pusht is missing; install it with: pip install -c constraints.txt -e '.[pusht]'"
+                'gym-pusht is missing; install it with: '
+                "pip install -c constraints.txt -e '.[pusht]'"
             ) from error
         self._env = PushTEnv(obs_type='state', render_mode='rgb_array')
         self._coverage = 0.0
 
     def reset(self, seed: int) -> Array:
         """A random start, the one gym-pusht draws for `seed`."""
-        state, info = self._env.reset(seed=seed)
+        state, _ = self._env.reset(seed=seed)
         self._coverage = 0.0
         return np.asarray(state, dtype=float)
 
@@ -59,7 +60,7 @@ class GymPushT:
         """Whether the episode is over: covered as gym-pusht asks."""
         return self._coverage > SUCCESS_COVERAGE
 
-    def rest_pose(self, state: Array, actions: Array) -> Array:
+    def rest_pose(self, state: NDArray[np.floating], actions: NDArray[np.floating]) -> Array:
         """Block pose (3,) x, y, angle after playing `actions` (n, 2) from `state` (5,).
 
         The last action is kept for three more steps, so that the agent arrives where it was sent.

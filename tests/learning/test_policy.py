@@ -1,0 +1,100 @@
+import pytest
+import torch
+
+from dp_ros.learning.policy import DiffusionPolicy
+
+UNET = {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16}
+
+
+def tensors(windows):
+    return torch.from_numpy(windows.observations), torch.from_numpy(windows.actions)
+
+
+def fitted(task, recipe, windows):
+    torch.manual_seed(0)
+    policy = DiffusionPolicy(task, recipe)
+    policy.fit(*tensors(windows))
+    return policy.eval()
+
+
+def overfit(policy, windows, steps=400):
+    """Losses while `policy` learns the eight windows by heart."""
+    observations, actions = tensors(windows)
+    generator = torch.Generator().manual_seed(0)
+    optimiser = torch.optim.Adam(policy.denoiser.parameters(), 3e-3)
+    losses = []
+    for _ in range(steps):
+        rows = torch.randint(len(windows), (64,), generator=generator)
+        noise = torch.randn(64, *policy.noise_shape, generator=generator)
+        levels = torch.randint(policy.schedule.steps, (64,), generator=generator)
+        loss = policy.loss(observations[rows], actions[rows], noise, levels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize('sampler', ['ddim', 'ddpm'])
+def test_same_window_and_noise_give_the_same_chunk_to_the_bit(task, make_recipe, windows, sampler):
+    recipe = make_recipe(network=UNET, diffusion={'sampler': sampler})
+    policy = fitted(task, recipe, windows)
+    window = tensors(windows)[0][:1]
+    noise = torch.randn(1, 8, 2, generator=torch.Generator().manual_seed(0))
+    chunk = policy.predict(window, noise)
+    assert torch.equal(policy.predict(window.clone(), noise.clone()), chunk)
+    assert not torch.equal(policy.predict(window, noise + 0.1), chunk)
+    assert not torch.equal(policy.predict(window + 0.1, noise), chunk)
+
+
+@pytest.mark.parametrize('prediction', ['epsilon', 'sample'])
+def test_eight_windows_are_learned_by_heart(task, make_recipe, windows, prediction):
+    recipe = make_recipe(diffusion={'prediction': prediction})
+    policy = fitted(task, recipe, windows)
+    losses = overfit(policy, windows)
+    assert sum(losses[-20:]) < 0.25 * sum(losses[:20])
+    observations, actions = tensors(windows)
+    noise = torch.randn(8, 8, 2, generator=torch.Generator().manual_seed(5))
+    # In task units: the actions span about twenty of them.
+    assert (policy.predict(observations, noise) - actions).abs().mean() < 0.8
+
+
+def test_the_unet_learns_them_as_well(task, make_recipe, windows):
+    recipe = make_recipe(network=UNET, diffusion={'prediction': 'sample'})
+    policy = fitted(task, recipe, windows)
+    overfit(policy, windows, steps=200)
+    observations, actions = tensors(windows)
+    noise = torch.randn(8, 8, 2, generator=torch.Generator().manual_seed(5))
+    assert (policy.predict(observations, noise) - actions).abs().mean() < 0.8
+
+
+def test_predictions_are_in_task_units_within_what_was_demonstrated(task, make_recipe, windows):
+    policy = fitted(task, make_recipe(), windows)
+    observations, actions = tensors(windows)
+    chunk = policy.predict(observations, 100 * torch.randn(8, 8, 2))
+    assert chunk.shape == actions.shape
+    assert bool((chunk >= actions.amin(dim=0) - 1e-4).all())
+    assert bool((chunk <= actions.amax(dim=0) + 1e-4).all())
+
+
+def test_encoding_is_undone_by_decoding(task, make_recipe, windows):
+    policy = fitted(task, make_recipe(), windows)
+    observations, actions = tensors(windows)
+    clean = policy.encode(observations, actions)
+    assert clean.abs().max() <= 1 + 1e-5
+    torch.testing.assert_close(policy.decode(observations, clean), actions)
+
+
+def test_fewer_denoising_steps_are_the_same_network(task, make_recipe, windows):
+    policy = fitted(task, make_recipe(), windows)
+    fewer = policy.with_inference_steps(2)
+    assert len(fewer.inference_steps) == 2
+    assert len(policy.inference_steps) == 10
+    for name, value in policy.state_dict().items():
+        assert torch.equal(fewer.state_dict()[name], value)
+
+
+def test_a_horizon_that_cannot_be_halved_is_a_sentence(task, make_recipe):
+    deep = {'kind': 'unet', 'widths': [8, 8, 8, 8, 8], 'step_embedding': 8}
+    with pytest.raises(ValueError, match='prediction must be a multiple of 16, found 8'):
+        DiffusionPolicy(task, make_recipe(network=deep))
