@@ -52,8 +52,12 @@ def draw(policy: DiffusionPolicy, paths: Sequence[list[NDArray[np.float64]]], ou
     axis.text(500, 240, f'{len(paths) - up} the lower one', color=LOWER, ha='center', fontsize=12)
     axis.text(500, 500, 'the average of both:\nnobody went here', color='#8a8a8a', ha='center',
               va='center', fontsize=11)  # fmt: skip
-    axis.annotate('start', arcs.START, (0, -18), textcoords='offset points', ha='center', color=INK)
-    axis.annotate('goal', arcs.GOAL, (0, -18), textcoords='offset points', ha='center', color=INK)
+    axis.annotate(
+        'start', tuple(arcs.START), (0, -18), textcoords='offset points', ha='center', color=INK
+    )
+    axis.annotate(
+        'goal', tuple(arcs.GOAL), (0, -18), textcoords='offset points', ha='center', color=INK
+    )
     axis.set_title(f'{len(paths)} rollouts, each with its own noise', fontsize=13, color=INK)
     axis.set(xlabel='x', ylabel='y', xticks=[0, 250, 500, 750, 1000], yticks=[300, 500, 700])
     axis.tick_params(colors=INK, length=3)

@@ -26,6 +26,8 @@ def run(
 ) -> None:
     """Train on the episodes of `datasets` together; goes on where an interrupted run stopped."""
     torch.set_num_threads(threads)
+    if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f'device {device!r} was asked for, but torch sees no GPU; use cpu')
     task = load_task(task_file)
     recipe = yamlfile.load(Recipe, recipe_file)
     episodes = [episode for path in datasets for episode in _read(path, task)]

@@ -16,14 +16,14 @@ UNIT_TOLERANCE = 1e-3
 
 
 def are_units(quaternions: ArrayLike) -> bool:
-    """Whether all quaternions (..., 4) are of unit length, to what rounding in a message leaves."""
+    """Whether all quaternions (..., 4) are of unit length, but for rounding."""
     with np.errstate(over='ignore'):
         norms = np.linalg.norm(np.asarray(quaternions, dtype=float), axis=-1)
     return bool(np.all(np.abs(norms - 1) <= UNIT_TOLERANCE))
 
 
 def quaternion_from_rotation_vector(vector: ArrayLike) -> Array:
-    """Rotation vector (..., 3) [rad] -> unit quaternion (..., 4): w >= 0 to pi."""
+    """Rotation vector (..., 3) [rad] -> unit quaternion (..., 4); w >= 0 up to pi."""
     vector = np.asarray(vector, dtype=float)
     angle = np.linalg.norm(vector, axis=-1, keepdims=True)
     # np.sinc(x) = sin(pi x)/(pi x), which is exact at zero.
@@ -136,7 +136,7 @@ def six_from_quaternion(quaternion: ArrayLike) -> Array:
 
 
 def quaternion_from_six(six: ArrayLike) -> Array:
-    """6D form (..., 6), made orthonormal by Gram-Schmidt, -> unit quaternion (..., 4)."""
+    """6D form (..., 6), made orthonormal, -> unit quaternion (..., 4) by Gram-Schmidt."""
     six = np.asarray(six, dtype=float)
     first = _normalised(six[..., :3])
     second = six[..., 3:] - np.sum(first * six[..., 3:], axis=-1, keepdims=True) * first

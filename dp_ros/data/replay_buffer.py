@@ -115,8 +115,8 @@ def _check(path: Path, states: Array, actions: Array, ends: NDArray[np.int64]) -
     if len(ends) == 0 or np.any(np.diff(ends, prepend=0) <= 0) or ends[-1] != len(states):
         last = ends[-1] if len(ends) else 'none'
         raise DatasetError(
-            f'{path}: episode_ends must rise to the number of rows, {len(states)}; last is {last}. '
-            f'The set is truncated or mixed up.'
+            f'{path}: episode_ends must rise to the number of rows, {len(states)}; last is {last}.'
+            f' The set is truncated or mixed up.'
         )
     for name, rows in (('state', states), ('action', actions)):
         bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))

@@ -43,6 +43,9 @@ class ExecutorNode(LifecycleNode):
         self._robot_file = declare(self, 'robot', '', 'robot file (YAML)')
         self._address = declare(self, 'address', '', "address of the arm; empty: the robot file's")
         self._rate = declare(self, 'rate_hz', 0, "125 or 500; 0: the robot file's", (0, 500))
+        self._state_rate = declare(
+            self, 'state_rate_hz', 60, 'rate at which state and command are published', (1, 500)
+        )
         declare(self, 'autostart', True, 'configure and activate at start')
         self._diagnostics = topics.DIAGNOSTICS.publisher(self)
         self._loop: ArmLoop | None = None
@@ -70,6 +73,7 @@ class ExecutorNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the control loop: the arm is read and its state published; nothing is sent yet."""
         stream = CommandStream(stream_config(self._task, self._robot))
+        self._ticks, self._every = 0, max(1, round(self._robot.rate_hz / self._state_rate))
         self._loop = ArmLoop(
             self._arm, stream, self._now_ns, self._on_tick, self._on_offer, self._on_crash
         )
@@ -203,6 +207,12 @@ class ExecutorNode(LifecycleNode):
     def _on_tick(self, tick: Tick) -> None:
         if not self.context.ok():
             return
+        if tick.mode != self._mode:
+            self._announce(tick.mode)
+        # rclpy spends a millisecond on each message it receives: subscribers get what they need.
+        self._ticks += 1
+        if self._ticks % self._every:
+            return
         state, now = tick.state, tick.now_ns
         names = self._robot.arm.joints
         joints = convert.joint_message(now, names, state.joint_positions, state.joint_velocities)
@@ -211,8 +221,6 @@ class ExecutorNode(LifecycleNode):
         self._wrench_out.publish(convert.wrench_message(now, state.tcp_wrench))
         if tick.command is not None:
             self._command_out.publish(self._command_message(now, tick.command))
-        if tick.mode != self._mode:
-            self._announce(tick.mode)
 
     def _on_offer(self, offer: Offer) -> None:
         if self._loop is not None and offer.verdict is Verdict.ACCEPTED:

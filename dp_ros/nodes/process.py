@@ -1,5 +1,6 @@
 """How a node process starts, spins and ends: once, for all of them."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 
 RETRY_S = 1.0
+NICENESS = -5
 # A thread that computes in many small steps (denoising, control) asks for the interpreter after
 # each; CPython's default lets it wait 5 ms for a busy neighbour every time.
 SWITCH_INTERVAL_S = 0.0005
@@ -24,6 +26,7 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
     A node's `close()`, if it has one, is called before the node is destroyed.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _raise_priority()
     rclpy.init()
     executor = SingleThreadedExecutor()
     nodes: list[Node] = []
@@ -68,3 +71,11 @@ def _started(node: LifecycleNode) -> bool:
     if hopeless:
         raise ValueError(hopeless)
     return False
+
+
+def _raise_priority() -> None:
+    """Ask to be scheduled before ordinary programs; without the right to, go on as one."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    except PermissionError:
+        pass

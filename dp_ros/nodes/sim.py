@@ -35,7 +35,7 @@ class SimNode(LifecycleNode):
         super().__init__('sim')
         self._address = declare(self, 'address', '127.0.0.2', 'loopback address of the controller')
         self._series = declare(self, 'series', 'e-Series', 'e-Series (500 Hz) or CB3 (125 Hz)')
-        self._pose_rate = declare(self, 'pose_rate_hz', 100, 'rate of /block_pose', (1, 500))
+        self._pose_rate = declare(self, 'pose_rate_hz', 60, 'rate of /block_pose', (1, 500))
         self._with_clock = declare(self, 'publish_clock', False, 'publish the cell time as /clock')
         declare(self, 'seed', 0, 'episode that /sim/reset starts', read_only=False)
         declare(self, 'autostart', True, 'configure and activate at start')

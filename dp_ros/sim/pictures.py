@@ -18,7 +18,7 @@ from dp_ros.sim.episode_record import EpisodeRecord
 from dp_ros.sim.render import SceneRenderer
 from dp_ros.sim.video import write_video
 
-FRAME_RATE_HZ = 20
+FRAME_RATE_HZ = 15
 WIDTH, HEIGHT = 640, 480
 TRAIL_S = 4.0
 

@@ -41,7 +41,11 @@ def test_every_event_in_every_mode(event, mode):
 
 
 def test_only_arming_hands_the_arm_to_the_policy():
-    leads = {e for e, m in product(Event, Mode) if ModeState(m).after(e).mode is POLICY and m is not POLICY}
+    leads = {
+        e
+        for e, m in product(Event, Mode)
+        if ModeState(m).after(e).mode is POLICY and m is not POLICY
+    }
     assert leads == {Event.ARM}
 
 

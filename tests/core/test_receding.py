@@ -66,9 +66,7 @@ def test_what_is_not_covered_is_waited_for_and_what_is_refused_is_tried_one_step
     assert plan.refused(1100).next_anchor_ns == 1200
 
 
-@given(
-    horizons(), st.integers(0, 10**12), st.integers(1, 20), st.integers(-(10**9), 20 * 10**9)
-)
+@given(horizons(), st.integers(0, 10**12), st.integers(1, 20), st.integers(-(10**9), 20 * 10**9))
 @few
 def test_a_chunk_holds_all_that_can_still_be_reached_and_nothing_else(
     horizon, step, length, delay

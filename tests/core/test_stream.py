@@ -221,7 +221,7 @@ def test_an_arm_armed_from_holding_stays_where_it_was_sent():
     bench = Bench().moving()
     bench.stream.hold('by hand')
     rest = bench.brakes()
-    bench.state = dataclasses.replace(bench.state, tcp_pose=rest + [0.002, 0, 0, 0, 0, 0, 0])
+    bench.state = dataclasses.replace(bench.state, tcp_pose=rest + np.eye(7)[0] * 0.002)
     assert bench.arm() is None
     assert bench.tick().values.tobytes() == rest.tobytes()
 
@@ -427,7 +427,20 @@ def test_a_lost_link_is_a_fault_for_good(by_status):
 # All of it at once.
 
 ACTIONS = st.sampled_from(
-    ['chunk', 'chunk', 'far', 'late', 'nan', 'hold', 'lost', 'release', 'arm', 'arm', 'stop', 'run']
+    [
+        'chunk',
+        'chunk',
+        'far',
+        'late',
+        'nan',
+        'hold',
+        'lost',
+        'release',
+        'arm',
+        'arm',
+        'stop',
+        'run',
+    ]
 )
 
 

@@ -105,13 +105,17 @@ def test_a_window_is_interpolated_and_never_extrapolated(data):
         assert stamps[0] <= grid[0]
         assert grid[-1] <= stamps[-1]
         after = np.searchsorted(stamps, grid)
-        spans = np.where(stamps[after] == grid, 0, stamps[after] - stamps[np.maximum(after - 1, 0)])
+        spans = np.where(
+            stamps[after] == grid, 0, stamps[after] - stamps[np.maximum(after - 1, 0)]
+        )
         assert (spans <= SPECS[name].tolerance_ns).all()
         for axis in range(3 if SPECS[name].pose else rows.shape[1]):
             expected = np.interp(grid - stamps[0], stamps - stamps[0], values[:, axis])
             np.testing.assert_allclose(rows[:, axis], expected, atol=1e-9)
         if SPECS[name].pose:
-            expected = Slerp(stamps - stamps[0], Rotation.from_quat(values[:, 3:]))(grid - stamps[0])
+            expected = Slerp(stamps - stamps[0], Rotation.from_quat(values[:, 3:]))(
+                grid - stamps[0]
+            )
             turned = Rotation.from_quat(rows[:, 3:]).inv() * expected
             assert turned.magnitude().max() < 1e-6
         assert not rows.flags.writeable

@@ -31,9 +31,7 @@ def test_the_last_block_pose_becomes_the_goal_and_the_relative_geometry_stays(se
     np.testing.assert_allclose(after.state[-1, 2:], GOAL, atol=1e-3)
     for mine, other in zip(relative(before), relative(after), strict=True):
         np.testing.assert_allclose(mine, other, atol=2e-3)
-    np.testing.assert_allclose(
-        np.diff(after.state[:, 4]), np.diff(before.state[:, 4]), atol=1e-5
-    )
+    np.testing.assert_allclose(np.diff(after.state[:, 4]), np.diff(before.state[:, 4]), atol=1e-5)
 
 
 def test_an_episode_that_ends_on_the_goal_stays_as_it_is():

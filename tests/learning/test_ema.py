@@ -7,9 +7,7 @@ from dp_ros.learning.ema import ExponentialMovingAverage
 
 
 def oracle(model):
-    return EMAModel(
-        model.parameters(), decay=0.99, use_ema_warmup=True, inv_gamma=1.0, power=0.75
-    )
+    return EMAModel(model.parameters(), decay=0.99, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
 
 
 def test_decay_is_the_power_schedule_of_diffusers():

@@ -132,7 +132,12 @@ def test_a_watcher_sees_every_step_down_to_the_clean_sample():
     seen = []
     steps = [99, 49, 9]
     result = sampler.ddim(
-        fake_denoiser, noise_of((1, 4, 2)), SCHEDULE, steps, 'sample', watch=lambda *s: seen.append(s)
+        fake_denoiser,
+        noise_of((1, 4, 2)),
+        SCHEDULE,
+        steps,
+        'sample',
+        watch=lambda *s: seen.append(s),
     )
     assert [step for step, _ in seen] == [49, 9, -1]
     assert torch.equal(seen[-1][1], result)

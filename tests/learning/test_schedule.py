@@ -26,9 +26,7 @@ def test_forward_process_is_that_of_diffusers(name):
     steps = torch.arange(100)
     ours = NoiseSchedule.named(name, 100).add_noise(clean, noise, steps)
     theirs = diffusers.DDPMScheduler(100, beta_schedule=NAMES[name])
-    torch.testing.assert_close(
-        ours, theirs.add_noise(clean, noise, steps), atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(ours, theirs.add_noise(clean, noise, steps), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize('name', NAMES)

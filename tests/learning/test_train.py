@@ -98,7 +98,7 @@ def test_a_damaged_state_is_a_sentence(task, make_recipe, windows, tmp_path):
     train(task, make_recipe(), windows, windows, tmp_path)
     path = tmp_path / training_state.FILE
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ResumeError, match='cannot be read.*delete it'):
+    with pytest.raises(ResumeError, match=r'cannot be read.*delete it'):
         train(task, make_recipe(), windows, windows, tmp_path)
 
 

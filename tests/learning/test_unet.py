@@ -32,7 +32,12 @@ def write_golden():
     noisy, steps, condition = inputs()
     with torch.no_grad():
         output = network(noisy, steps, condition)
-    tensors = {'noisy': noisy, 'steps': steps, 'condition': condition, 'output': output.contiguous()}
+    tensors = {
+        'noisy': noisy,
+        'steps': steps,
+        'condition': condition,
+        'output': output.contiguous(),
+    }
     GOLDEN.parent.mkdir(exist_ok=True)
     save_file(tensors | {f'weights/{k}': v for k, v in network.state_dict().items()}, GOLDEN)
 

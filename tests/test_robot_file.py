@@ -1,0 +1,97 @@
+"""The robot file and the limits that it stands for."""
+
+import copy
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dp_ros import paths, yamlfile
+from dp_ros.core.safety import Motion
+from dp_ros.robot import Robot, load_robot
+from dp_ros.task import JointAction, load_task
+from dp_ros.yamlfile import ConfigError
+
+SHIPPED = sorted(paths.share('config', 'robots').glob('*.yaml'))
+CELL = paths.share('config', 'robots', 'ur5e_sim.yaml')
+TASK = load_task(paths.share('config', 'tasks', 'pusht_cell.yaml'))
+
+
+def changed(place, value):
+    content = yaml.safe_load(CELL.read_text())
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = copy.copy(value)
+    return content
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
+def test_shipped_robots_load_and_survive_a_round_trip(path):
+    robot = load_robot(path)
+    assert yamlfile.parse(Robot, yaml.safe_load(yamlfile.dump(robot)), 'again') == robot
+
+
+@pytest.mark.parametrize(
+    ('place', 'value', 'words'),
+    [
+        (('cartesian', 'sped'), 1, ["'cartesian.sped'", "did you mean 'speed'"]),
+        (('arm', 'adress'), '::1', ["'arm.adress'", "did you mean 'address'"]),
+        (('arm', 'driver'), 'kuka', ['arm.driver', "found 'kuka'"]),
+        (('arm', 'joints'), ['a'], ['arm.joints']),
+        (('rate_hz',), 250, ['rate_hz', '125', '500', 'found 250']),
+        (('first_step',), 0, ['first_step', 'greater than 0']),
+        (('cartesian', 'speed'), -1, ['cartesian.speed', 'greater than 0']),
+        (('cartesian', 'acceleration'), float('nan'), ['cartesian.acceleration', 'finite']),
+        (('cartesian', 'low'), [0, 0, 0.4], ['must lie below high', 'every axis']),
+        (('cartesian', 'low'), [float('nan'), 0, 0], ['cartesian.low.0', 'finite']),
+        (('joint', 'low'), [-1, -1, 4, -1, -1, -1], ['must lie below high', 'every joint']),
+        (('joint', 'speed'), [1, 1, 1, 1, 1, 0], ['must be above 0']),
+        (('joint', 'acceleration'), [1, -1, 1, 1, 1, 1], ['must be above 0']),
+        (('joint', 'step'), 0, ['joint.step']),
+    ],
+)
+def test_a_wrong_robot_file_names_the_key(place, value, words):
+    with pytest.raises(ConfigError) as caught:
+        yamlfile.parse(Robot, changed(place, value), 'cell.yaml')
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_the_limits_are_those_of_the_tasks_action_space():
+    robot = load_robot(CELL)
+    cartesian = robot.safety(TASK)
+    assert cartesian.pose
+    assert cartesian.axes.total_speed == robot.cartesian.speed
+    assert cartesian.axes.step == robot.cartesian.step
+    np.testing.assert_array_equal(cartesian.axes.low, robot.cartesian.low)
+    np.testing.assert_array_equal(cartesian.axes.high, robot.cartesian.high)
+    assert cartesian.angular_speed == robot.cartesian.angular_speed
+    assert cartesian.angular_acceleration == robot.cartesian.angular_acceleration
+    action = JointAction(space='joint', components=robot.arm.joints)
+    joint = robot.safety(TASK.model_copy(update={'action': action}))
+    assert not joint.pose
+    for name in ('low', 'high', 'speed', 'acceleration'):
+        np.testing.assert_array_equal(getattr(joint.axes, name), getattr(robot.joint, name))
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 1), st.floats(0.5, 20))
+@settings(max_examples=20, deadline=None)
+def test_the_total_acceleration_of_the_tcp_keeps_its_limit_in_every_direction(seed, speed, most):
+    content = changed(('cartesian', 'acceleration'), most)
+    content['cartesian']['speed'] = speed
+    limits = yamlfile.parse(Robot, content, 'cell.yaml').safety(TASK)
+    rng, dt = np.random.default_rng(seed), 1 / 125
+    motion = Motion.at_rest(np.array([0.45, 0, 0.2, 0, 0, 0, 1]), pose=True)
+    sent = [motion.setpoint[:3]] * 2
+    for tick in range(80):
+        if tick % 15 == 0:
+            target = np.concatenate([rng.uniform(limits.axes.low, limits.axes.high), [0, 0, 0, 1]])
+        braking = rng.random() < 0.1
+        motion = limits.brake(motion, dt) if braking else limits.follow(motion, target, dt)[0]
+        sent.append(motion.setpoint[:3])
+    velocity = np.diff(sent, axis=0) / dt
+    total = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / dt
+    assert total.max() <= most * (1 + 1e-9) + 1e-10
+    assert np.linalg.norm(velocity, axis=1).max() <= speed * (1 + 1e-9)

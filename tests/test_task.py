@@ -1,0 +1,221 @@
+"""The task description: validated, compared field by field, and what it makes of numbers."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from dp_ros import paths, yamlfile
+from dp_ros.task import Task, load_task, pose_components
+from dp_ros.yamlfile import ConfigError
+
+SHIPPED = sorted(paths.share('config', 'tasks').glob('*.yaml'))
+
+DESCRIPTION = {
+    'name': 'push',
+    'rate_hz': 10,
+    'horizons': {'observation': 2, 'prediction': 16, 'action': 8},
+    'observations': [
+        {'type': 'pose', 'name': 'tcp', 'topic': '/tcp_pose', 'components': ['x', 'y']},
+        {'type': 'joints', 'name': 'arm', 'topic': '/joint_states', 'components': ['a', 'b', 'c']},
+    ],
+    'action': {
+        'space': 'cartesian',
+        'components': ['x', 'y'],
+        'fixed': {'z': 0.01, 'rx': 3.1, 'ry': 0, 'rz': 0},
+    },
+}
+
+
+def changed(place, value):
+    """The description with one field set; a value of None removes it."""
+    content = copy.deepcopy(DESCRIPTION)
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    return content
+
+
+def task(place=(), value=None):
+    return yamlfile.parse(Task, changed(place, value) if place else DESCRIPTION, 'task.yaml')
+
+
+def fault(place, value):
+    with pytest.raises(ConfigError) as caught:
+        task(place, value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
+def test_shipped_tasks_load_bear_their_files_name_and_survive_a_round_trip(path, tmp_path):
+    loaded = load_task(path)
+    assert loaded.name == path.stem
+    again = tmp_path / 'task.yaml'
+    again.write_text(yamlfile.dump(loaded), encoding='utf-8')
+    assert load_task(again) == loaded
+    assert loaded.difference(load_task(again)) is None
+
+
+def test_there_are_shipped_tasks():
+    assert {path.stem for path in SHIPPED} >= {'pusht_cell', 'pusht_gym', 'two_arcs'}
+
+
+@pytest.mark.parametrize(
+    ('place', 'value', 'words'),
+    [
+        (('rate',), 10, ["unknown key 'rate'", "did you mean 'rate_hz'"]),
+        (('horizons', 'predictions'), 3, ["'horizons.predictions'", "'prediction'"]),
+        (('observations', 0, 'topics'), '/t', ["'observations.0.pose.topics'", "'topic'"]),
+        (('observations', 1, 'tolerence_s'), 1, ["joints.tolerence_s'", "'tolerance_s'"]),
+        (('action', 'fixd'), {}, ["'action.cartesian.fixd'", "'fixed'"]),
+        (('rate_hz',), None, ["key 'rate_hz' is missing"]),
+        (('horizons', 'action'), None, ["key 'horizons.action' is missing"]),
+        (('rate_hz',), 'fast', ['rate_hz: ', "found 'fast'"]),
+        (('rate_hz',), 0, ['rate_hz: ', 'greater than 0']),
+        (('rate_hz',), float('nan'), ['rate_hz: ']),
+        (('rate_hz',), 101, ['rate_hz: ', '100']),
+        (('horizons', 'observation'), 1.5, ['horizons.observation: ', 'found 1.5']),
+        (('horizons', 'observation'), 0, ['horizons.observation: ']),
+        (('horizons',), 3, ['horizons: ', 'found 3']),
+        (('observations',), [], ['observations: ']),
+        (('observations', 0, 'topic'), 'tcp_pose', ['topic: ', "found 'tcp_pose'"]),
+        (('observations', 0, 'name'), 'two words', ['name: ']),
+        (('observations', 1, 'name'), 'tcp', ["two observations bear one name: ['tcp', 'tcp']"]),
+        (('observations', 0, 'type'), 'image', ['image', 'pose', 'joints']),
+        (('observations', 0, 'components'), ['x', 'jaw'], ["['jaw']", 'valid: x, y, z, yaw']),
+        (('observations', 0, 'tolerance_s'), 0, ['tolerance_s: ']),
+        (('observations', 0, 'latency_s'), -1, ['latency_s: ']),
+    ],
+)
+def test_a_wrong_description_names_the_key(place, value, words):
+    text = fault(place, value)
+    assert text.startswith('task.yaml: ')
+    assert all(word in text for word in words), text
+
+
+@pytest.mark.parametrize(
+    ('horizons', 'words'),
+    [
+        ((2, 8, 8, -1), 'has only 7 actions from now on, fewer than action 8'),
+        ((2, 16, 17, 0), 'has only 16 actions from now on, fewer than action 17'),
+        ((2, 16, 8, -2), 'first -2 lies before the window of 2 steps'),
+        ((1, 16, 8, -1), 'first -1 lies before the window of 1 steps'),
+        ((2, 16, 8, 1), 'horizons.first'),
+    ],
+)
+def test_horizons_that_do_not_fit_are_refused(horizons, words):
+    names = ('observation', 'prediction', 'action', 'first')
+    assert words in fault(('horizons',), dict(zip(names, horizons, strict=True)))
+
+
+@given(st.integers(1, 6), st.integers(1, 20), st.integers(1, 20), st.integers(-6, 0))
+@settings(max_examples=100, deadline=None)
+def test_horizons_are_accepted_exactly_when_the_actions_are_there(seen, predicted, played, first):
+    content = {'observation': seen, 'prediction': predicted, 'action': played, 'first': first}
+    steps = range(first, first + predicted)
+    if first >= -(seen - 1) and set(range(played)) <= set(steps):
+        assert steps[task(('horizons',), content).horizons.now] == 0
+    else:
+        fault(('horizons',), content)
+
+
+@pytest.mark.parametrize(
+    ('components', 'fixed'),
+    [
+        (['x', 'y'], {'z': 0, 'rx': 0, 'ry': 0}),  # rz is missing
+        (['x', 'y', 'z'], {'z': 0, 'rx': 0, 'ry': 0, 'rz': 0}),  # z twice
+        (['x', 'x', 'y'], {'z': 0, 'rx': 0, 'ry': 0, 'rz': 0}),
+        (['x', 'y', 'yaw'], {'z': 0, 'rx': 0, 'ry': 0, 'rz': 0}),
+    ],
+)
+def test_an_action_that_is_no_whole_pose_is_refused(components, fixed):
+    content = {'space': 'cartesian', 'components': components, 'fixed': fixed}
+    assert 'must name each of' in fault(('action',), content)
+
+
+@pytest.mark.parametrize(
+    ('place', 'value', 'difference'),
+    [
+        (('rate_hz',), 5, 'rate_hz: 10.0 against 5.0'),
+        (('horizons', 'action'), 4, 'horizons.action: 8 against 4'),
+        (('action', 'fixed', 'z'), 0.02, 'action.fixed.z: 0.01 against 0.02'),
+        (('action', 'components'), ['y', 'x'], "action.components[0]: 'x' against 'y'"),
+        (
+            ('observations', 0, 'components'),
+            ['x'],
+            "observations[0].components: ('x', 'y') against ('x',)",
+        ),
+        (
+            ('observations', 1, 'topic'),
+            '/js',
+            "observations[1].topic: '/joint_states' against '/js'",
+        ),
+    ],
+)
+def test_a_difference_names_the_field_and_both_values(place, value, difference):
+    assert task().difference(task(place, value)) == difference
+    assert task().difference(task()) is None
+    left, right = difference.split(': ')[1].split(' against ')
+    assert f'{right} against {left}' in task(place, value).difference(task())
+
+
+def test_a_missing_stream_and_another_action_space_are_differences():
+    shorter = task(('observations',), DESCRIPTION['observations'][:1])
+    assert task().difference(shorter).startswith('observations: ')
+    joint = task(('action',), {'space': 'joint', 'components': ['a']})
+    assert task().difference(joint) == "action.space: 'cartesian' against 'joint'"
+    assert (
+        task(('action', 'fixed'), dict(reversed(DESCRIPTION['action']['fixed'].items()))) == task()
+    )
+
+
+def test_sizes_and_vectors_are_in_the_order_of_the_task():
+    made = task()
+    assert (made.period_ns, made.observation_dim, made.action_dim) == (100_000_000, 5, 2)
+    poses = np.tile([0.1, 0.2, 0.3, 0, 0, 0, 1], (2, 1))
+    vector = made.vector({'arm': np.arange(6.0).reshape(2, 3), 'tcp': poses})
+    assert vector.tolist() == [[0.1, 0.2, 0, 1, 2], [0.1, 0.2, 3, 4, 5]]
+
+
+ALL = ('x', 'y', 'z', 'yaw', 'rx', 'ry', 'rz', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6')
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(ALL), min_size=1, max_size=13))
+@settings(max_examples=50, deadline=None)
+def test_components_of_a_pose_are_those_of_scipy(seed, names):
+    rng = np.random.default_rng(seed)
+    turned = Rotation.random(4, random_state=rng)
+    poses = np.concatenate([rng.uniform(-1, 1, (4, 3)), turned.as_quat()], axis=1)
+    matrix = turned.as_matrix()
+    expected = dict(
+        zip(
+            ALL,
+            [
+                *poses[:, :3].T,
+                np.arctan2(matrix[:, 1, 0], matrix[:, 0, 0]),
+                *turned.as_rotvec().T,
+                *matrix[:, :, 0].T,
+                *matrix[:, :, 1].T,
+            ],
+            strict=True,
+        )
+    )
+    result = pose_components(poses, tuple(names))
+    np.testing.assert_allclose(result, np.stack([expected[n] for n in names], 1), atol=1e-9)
+
+
+def test_actions_become_whole_poses():
+    actions = np.array([[[0.1, 0.2], [0.3, 0.4]]])
+    poses = task().action.poses(actions)
+    assert poses.shape == (1, 2, 7)
+    np.testing.assert_array_equal(poses[..., :2], actions)
+    np.testing.assert_array_equal(poses[..., 2], 0.01)
+    turned = Rotation.from_quat(poses.reshape(-1, 7)[:, 3:]).as_rotvec()
+    np.testing.assert_allclose(turned, [[3.1, 0, 0]] * 2, atol=1e-12)
