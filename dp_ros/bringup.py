@@ -90,7 +90,7 @@ def environment() -> dict[str, str]:
 
 
 def free_domain() -> int:
-    """The ROS domain to use: the user's own if set, else a random one, so that graphs do not mix."""
+    """The ROS domain to use: the user's own if set, else a random one: graphs must not mix."""
     # 101 domains are free of port conflicts on every system (ROS 2, "The ROS_DOMAIN_ID").
     return int(os.environ.get('ROS_DOMAIN_ID', random.SystemRandom().randint(1, 101)))
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from dp_ros import bringup
+from launch import LaunchDescription
 
 ARGUMENTS = [
     DeclareLaunchArgument('out', default_value='out/demo', description='folder of the report'),

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +61,16 @@ def run(
     )
 
 
-def free_address() -> str:
+def free_address(last_bytes: Sequence[int] = range(2, 255)) -> str:
     """A loopback address whose controller ports nobody uses; OSError if there is none."""
-    for last in range(2, 255):
+    for last in last_bytes:
         address = f'127.0.0.{last}'
         if all(_is_free(address, port) for port in PORTS):
             return address
     raise OSError(
-        f'ports {", ".join(map(str, PORTS))} are taken on every address from 127.0.0.2 to '
-        f'127.0.0.254; end what listens there (ss -ltnp), or give --address'
+        f'ports {", ".join(map(str, PORTS))} are taken on every address from '
+        f'127.0.0.{last_bytes[0]} to 127.0.0.{last_bytes[-1]}; '
+        'end what listens there (ss -ltnp), or give --address'
     )
 
 

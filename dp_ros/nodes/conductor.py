@@ -14,15 +14,14 @@ from std_srvs.srv import SetBool, Trigger
 from dp_ros.core.mode import Mode
 from dp_ros.nodes import convert, topics
 from dp_ros.nodes.parameters import declare
-from dp_ros.sim import pusht
 from dp_ros.sim.episode_record import EpisodeRecord, Track
 from dp_ros.task import pose_components
 
 SERVICE_TIMEOUT_S = 15.0
 # Samples from before the reset have left every queue after this.
 SETTLE_S = 0.3
-# The goal counts as covered once it has been for this long.
-COVERED_FOR_S = 1.0
+# The T counts as placed once its IoU has been that of the demonstrations for this long.
+PLACED_FOR_S = 0.3
 WATCH_PERIOD_S = 0.02
 
 
@@ -40,7 +39,9 @@ class ConductorNode(Node):
         self.first_seed = declare(self, 'seed', 1000, 'seed of the first; the next ones follow')
         self.limit_s = declare(self, 'limit_s', 60.0, 'longest episode [s]', (1.0, 3600.0))
         self.video = declare(self, 'video', True, 'draw demo.mp4 and trajectory.png')
-        self.checkpoint = declare(self, 'checkpoint', '', 'folder of the checkpoint, for the report')
+        self.checkpoint = declare(
+            self, 'checkpoint', '', 'folder of the checkpoint, for the report'
+        )
         self.task_file = declare(self, 'task', '', 'task description (YAML file)')
         self.chunks: dict[int, dict[str, float]] = {}
         self.executor_values: dict[str, str] = {}
@@ -48,9 +49,11 @@ class ConductorNode(Node):
         self._record: EpisodeRecord | None = None
         self._mode, self._complaint = '', ''
         self._reasons: dict[str, str] = {}
-        self._arm = self.create_client(SetBool, topics.ARM_SERVICE)
-        self._reset = self.create_client(Trigger, topics.RESET_SERVICE)
-        self._set_parameters = self.create_client(SetParameters, '/sim/set_parameters')
+        self._arm: Client[Any, Any] = self.create_client(SetBool, topics.ARM_SERVICE)
+        self._reset: Client[Any, Any] = self.create_client(Trigger, topics.RESET_SERVICE)
+        self._set_parameters: Client[Any, Any] = self.create_client(
+            SetParameters, '/sim/set_parameters'
+        )
         self._listen_in_episode(topics.JOINT_STATES, _keep_joints)
         self._listen_in_episode(topics.BLOCK_POSE, _keep_block)
         self._listen_in_episode(topics.TCP_POSE, lambda r, m: _keep_pose(r.tip, m))
@@ -60,7 +63,7 @@ class ConductorNode(Node):
         self._listen(topics.MODE, self._on_mode)
         self._listen(topics.DIAGNOSTICS, self._on_diagnostics)
 
-    def run_episode(self, seed: int) -> EpisodeRecord:
+    def run_episode(self, seed: int, success_iou: float) -> EpisodeRecord:
         """One episode from the start of `seed` to success, a stop or the time limit.
 
         Raises ConductorError when the graph does not answer. Call it outside the spinning thread.
@@ -68,7 +71,9 @@ class ConductorNode(Node):
         self._call(self._arm, SetBool.Request(data=False), 'let go of the arm')
         value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
         parameters = [Parameter(name='seed', value=value)]
-        self._call(self._set_parameters, SetParameters.Request(parameters=parameters), 'set a seed')
+        self._call(
+            self._set_parameters, SetParameters.Request(parameters=parameters), 'set a seed'
+        )
         self._call(self._reset, Trigger.Request(), 'reset the cell')
         time.sleep(SETTLE_S)
         record = self._record = EpisodeRecord(seed, started_ns=self._now_ns())
@@ -76,10 +81,13 @@ class ConductorNode(Node):
         record.started_ns = self._now_ns()
         self._reasons.clear()
         self._await_policy()
-        self._watch(record)
+        self._watch(record, success_iou)
         record.ended_ns = self._now_ns()
-        self._record = None
         self._call(self._arm, SetBool.Request(data=False), 'let go of the arm')
+        # The score is of the T at rest, after the arm has let go.
+        time.sleep(SETTLE_S)
+        self._record = None
+        record.score()
         return record
 
     def wait_for_graph(self, timeout_s: float) -> None:
@@ -105,23 +113,19 @@ class ConductorNode(Node):
         while self._mode != Mode.POLICY.value and time.monotonic() < deadline:
             time.sleep(WATCH_PERIOD_S / 4)
 
-    def _watch(self, record: EpisodeRecord) -> None:
-        covered_since: int | None = None
+    def _watch(self, record: EpisodeRecord, success_iou: float) -> None:
+        placed_since: int | None = None
         while True:
             time.sleep(WATCH_PERIOD_S)
             now = self._now_ns()
-            block = record.block.rows[-1] if record.block.rows else None
-            if block is not None:
-                record.coverage_last = pusht.coverage(block)
-                record.coverage_max = max(record.coverage_max, record.coverage_last)
-                record.iou_last = pusht.iou(block)
-            if record.coverage_last <= pusht.SUCCESS_COVERAGE:
-                covered_since = None
-            elif covered_since is None:
-                covered_since = now
-            elif now - covered_since > COVERED_FOR_S * 1e9:
-                record.covered_ns = covered_since
-                record.ending = 'covered'
+            record.score()
+            if record.iou_last < success_iou:
+                placed_since = None
+            elif placed_since is None:
+                placed_since = now
+            elif now - placed_since > PLACED_FOR_S * 1e9:
+                record.placed_ns = placed_since
+                record.ending = 'placed'
                 return
             if self._mode != Mode.POLICY.value:
                 record.ending = f'{self._mode}: {self._reason_of(self._mode)}'
@@ -137,7 +141,7 @@ class ConductorNode(Node):
             time.sleep(WATCH_PERIOD_S)
         return self._reasons.get(mode, 'no reason given')
 
-    def _call(self, client: Client, request: Any, what: str) -> None:
+    def _call(self, client: 'Client[Any, Any]', request: Any, what: str) -> None:
         """Call a service from outside the spinning thread; raises ConductorError."""
         done = threading.Event()
         future = client.call_async(request)

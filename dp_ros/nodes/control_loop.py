@@ -1,4 +1,4 @@
-"""A thread that calls a function at a fixed rate on absolute deadlines, and keeps account of it."""
+"""A thread that calls a function at a fixed rate on absolute deadlines, and keeps account."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ class ControlLoop:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """End after the present tick; False if it is stuck in there for longer than `timeout_s`."""
+        """End after the present tick; False if it is stuck there for more than `timeout_s`."""
         self._stop.set()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -57,7 +57,7 @@ class ControlLoop:
     def _guarded(self) -> None:
         try:
             self._run()
-        except BaseException as error:  # noqa: BLE001  a silent dead thread would leave the arm alone
+        except BaseException as error:
             self._on_error(error)
 
     def _run(self) -> None:

@@ -98,7 +98,7 @@ def cartesian_chunk_message(chunk: ActionChunk) -> MultiDOFJointTrajectory:
 
 
 def cartesian_chunk(message: MultiDOFJointTrajectory) -> ActionChunk:
-    """The inverse; raises MessageError for anything but one TCP's finite poses in the base frame."""
+    """The inverse; MessageError for anything but one TCP's finite poses in the base frame."""
     if list(message.joint_names) != [TCP_JOINT] or message.header.frame_id != BASE_FRAME:
         raise MessageError(
             f'expected a trajectory of joint {TCP_JOINT!r} in frame {BASE_FRAME!r}; found '
@@ -111,7 +111,7 @@ def cartesian_chunk(message: MultiDOFJointTrajectory) -> ActionChunk:
 
 
 def joint_chunk_message(chunk: ActionChunk, names: Sequence[str]) -> JointTrajectory:
-    """Chunk of joint positions (k, n) of `names` -> trajectory whose header stamp is the splice."""
+    """Chunk of joint positions (k, n) -> trajectory whose header stamp is the splice."""
     message = JointTrajectory(joint_names=list(names))
     message.header.stamp = time_message(chunk.splice_ns)
     for stamp, positions in zip(chunk.stamps_ns, chunk.waypoints, strict=True):

@@ -148,7 +148,7 @@ class ExecutorNode(LifecycleNode):
 
     # ROS callbacks, in the main thread.
 
-    def _on_chunk(self, message: Any, info: dict[str, int]) -> None:
+    def _on_chunk(self, message: Any, info: Any) -> None:
         if self._loop is None:
             return
         transport_ms = (info['received_timestamp'] - info['source_timestamp']) / 1e6

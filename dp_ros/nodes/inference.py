@@ -27,7 +27,7 @@ TRANSPORT_MARGIN_NS = 25_000_000
 
 
 class InferenceNode(LifecycleNode):
-    """Lifecycle: configure loads and warms up the policy, activate plans while it is in command."""
+    """Lifecycle: configure loads and warms up the policy, activate plans while it commands."""
 
     def __init__(self, observation: ObservationNode) -> None:
         super().__init__('inference')

@@ -1,4 +1,4 @@
-"""The observation node: streams in, windows by reference out, refusals and ages on /diagnostics."""
+"""The observation node: streams in, windows by reference out; refusals on /diagnostics."""
 
 import threading
 from collections import Counter
@@ -130,9 +130,7 @@ class ObservationNode(LifecycleNode):
 def window_builder(task: Task) -> WindowBuilder:
     """Empty buffers for the streams of `task`."""
     specs = {
-        stream.name: StreamSpec(
-            isinstance(stream, PoseStream), round(stream.tolerance_s * 1e9)
-        )
+        stream.name: StreamSpec(isinstance(stream, PoseStream), round(stream.tolerance_s * 1e9))
         for stream in task.observations
     }
     return WindowBuilder(specs, task.period_ns, task.horizons.observation)

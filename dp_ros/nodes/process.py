@@ -1,5 +1,6 @@
 """How a node process starts, spins and ends: once, for all of them."""
 
+import contextlib
 import os
 import sys
 import time
@@ -75,7 +76,5 @@ def _started(node: LifecycleNode) -> bool:
 
 def _raise_priority() -> None:
     """Ask to be scheduled before ordinary programs; without the right to, go on as one."""
-    try:
+    with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    except PermissionError:
-        pass

@@ -1,5 +1,6 @@
 """The rollout process: conducts episodes, prints a line for each, writes the report."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -17,8 +18,8 @@ from dp_ros.learning import checkpoint
 from dp_ros.nodes.conductor import ConductorError, ConductorNode
 from dp_ros.paths import share
 from dp_ros.sim import demo_report
-from dp_ros.sim.score import load_score
 from dp_ros.sim.episode_record import EpisodeRecord
+from dp_ros.sim.score import load_score
 
 GRAPH_TIMEOUT_S = 60.0
 REPORTED = ('torch', 'numpy', 'mujoco', 'ur-rtde')
@@ -58,7 +59,7 @@ def conduct(node: ConductorNode) -> None:
     node.wait_for_graph(GRAPH_TIMEOUT_S)
     records: list[EpisodeRecord] = []
     for number in range(node.episodes):
-        record = node.run_episode(node.first_seed + number)
+        record = node.run_episode(node.first_seed + number, score.success_iou)
         records.append(record)
         line = demo_report.line(record.summary(score.success_iou))
         print(f'episode {number + 1}/{node.episodes}: {line}', flush=True)
@@ -83,10 +84,8 @@ def versions() -> dict[str, str]:
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:
-    try:
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
 
 
 if __name__ == '__main__':

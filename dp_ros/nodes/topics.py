@@ -44,7 +44,7 @@ class Topic:
     type: type[Any]
     qos: QoSProfile
 
-    def publisher(self, node: Node) -> Publisher:
+    def publisher(self, node: Node) -> 'Publisher[Any]':
         """A publisher of this topic on `node`."""
         return node.create_publisher(self.type, self.name, self.qos)
 

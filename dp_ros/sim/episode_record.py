@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_ros.sim import pusht
+
 Array = NDArray[np.float64]
 
 
@@ -50,7 +52,7 @@ class EpisodeRecord:
     seed: int
     started_ns: int = 0
     ended_ns: int = 0
-    covered_ns: int | None = None
+    placed_ns: int | None = None
     coverage_max: float = 0.0
     coverage_last: float = 0.0
     iou_last: float = 0.0
@@ -62,10 +64,17 @@ class EpisodeRecord:
     chunks: Track = field(default_factory=Track)
     splices_ns: list[int] = field(default_factory=list)
 
+    def score(self) -> None:
+        """Bring coverage and IoU up to the newest pose of the block."""
+        if self.block.rows:
+            block = self.block.rows[-1]
+            self.coverage_last, self.iou_last = pusht.coverage(block), pusht.iou(block)
+            self.coverage_max = max(self.coverage_max, self.coverage_last)
+
     @property
     def duration_s(self) -> float:
-        """From arming until the goal was covered for good, or until the end."""
-        return ((self.covered_ns or self.ended_ns) - self.started_ns) / 1e9
+        """From arming until the T was in its place, or until the end."""
+        return ((self.placed_ns or self.ended_ns) - self.started_ns) / 1e9
 
     def summary(self, success_iou: float) -> dict[str, Any]:
         """The episode's entry in report.json."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -9,6 +10,7 @@ matplotlib.use('Agg')
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -41,8 +43,8 @@ def draw_trajectory(path: Path, records: Sequence[EpisodeRecord]) -> None:
     plt.close(figure)
 
 
-def _panel(axis: plt.Axes, record: EpisodeRecord) -> None:
-    def outline(pose: NDArray[np.float64], **style: object) -> None:
+def _panel(axis: Axes, record: EpisodeRecord) -> None:
+    def outline(pose: NDArray[np.float64], **style: Any) -> None:
         axis.fill(*pusht.block_outline(pose).T * 1e3, **style)
 
     outline(pusht.GOAL_POSE, color='#9fd6b2', label='goal')
@@ -57,9 +59,7 @@ def _panel(axis: plt.Axes, record: EpisodeRecord) -> None:
     seams = [record.command.at(stamp) for stamp in record.splices_ns]
     points = np.array([seam for seam in seams if seam is not None])
     if len(points):
-        axis.plot(
-            *points[:, :2].T * 1e3, '|', color='#222222', markersize=7, label='chunk seams'
-        )
+        axis.plot(*points[:, :2].T * 1e3, '|', color='#222222', markersize=7, label='chunk seams')
     axis.set(
         title=f'seed {record.seed}: coverage {record.coverage_max:.3f}, {record.duration_s:.1f} s',
         xlabel='x [mm]',
@@ -81,6 +81,8 @@ def film(path: Path, records: Sequence[EpisodeRecord]) -> None:
         def frames() -> Iterator[NDArray[np.uint8]]:
             for record, stamp in track(times, 'drawing demo.mp4'):
                 joints, block = record.joints.at(stamp), record.block.at(stamp)
+                if joints is None or block is None:
+                    continue
                 chunk = record.chunks.at(stamp) if record.chunks.rows else None
                 begun = bool(record.chunks.rows) and record.chunks.stamps_ns[0] <= stamp
                 trail = record.tip.between(stamp - round(TRAIL_S * 1e9), stamp)[::6]

@@ -1,4 +1,4 @@
-"""When an episode of the cell counts as a success: measured on the demonstrations, kept in a file."""
+"""When an episode of the cell counts as a success: measured once on the demonstrations."""
 
 from pathlib import Path
 

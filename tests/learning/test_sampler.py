@@ -37,7 +37,8 @@ def noise_of(shape, seed=0):
 
 def in_double(scheduler):
     """diffusers builds its tables in float32, whose cumulative product is off by 1e-4 here; in
-    float64 what is left to compare is the sampler."""
+    float64 what is left to compare is the sampler.
+    """
     betas = scheduler.betas.double()
     steps = torch.arange(101, dtype=torch.float64) / 100
     curve = torch.cos((steps + 0.008) / 1.008 * torch.pi / 2) ** 2

@@ -37,7 +37,9 @@ class Observer(Node):
             if condition():
                 return
             time.sleep(0.01)
-        raise AssertionError(f'not within {timeout_s} s: {what}; mode {self.mode}; {self.statuses}')
+        raise AssertionError(
+            f'not within {timeout_s} s: {what}; mode {self.mode}; {self.statuses}'
+        )
 
     def ask(self, kind, name, request, timeout_s=15.0):
         """Call a service and return its answer."""

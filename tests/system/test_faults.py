@@ -25,9 +25,11 @@ START_S = 45.0
 
 @contextlib.contextmanager
 def graph_of(processes, domain, tmp_path):
-    with bringup.running(processes, tmp_path / 'logs', domain) as graph:
-        with observing(domain) as observer:
-            yield graph, observer
+    with (
+        bringup.running(processes, tmp_path / 'logs', domain) as graph,
+        observing(domain) as observer,
+    ):
+        yield graph, observer
 
 
 def is_planning(observer):
@@ -91,9 +93,10 @@ def start_policy_again(observer):
 
 
 def test_sim_killed(domain, tmp_path):
-    with graph_of(
-        bringup.simulated_cell(address=free_address()), domain, tmp_path
-    ) as (graph, observer):
+    with graph_of(bringup.simulated_cell(address=free_address()), domain, tmp_path) as (
+        graph,
+        observer,
+    ):
         start_policy(observer)
         os.kill(graph.processes['sim'].pid, signal.SIGKILL)
         observer.wait_for(lambda: observer.mode == 'fault', 3, 'the executor reports the link')
@@ -175,7 +178,8 @@ def test_checkpoint_of_another_task_is_refused(domain, tmp_path):
     task = share('config', 'tasks', 'two_arcs.yaml')
     done = run_module('policy', {'task': task, 'checkpoint': checkpoint}, domain)
     assert done.returncode == 1
-    assert 'pusht_cell' in done.stderr and 'two_arcs' in done.stderr
+    assert 'pusht_cell' in done.stderr
+    assert 'two_arcs' in done.stderr
     assert 'Traceback' not in done.stderr
 
 
