@@ -89,7 +89,7 @@ def _inside(nodes: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Which nodes (n, 2), T's frame, lie in the workspace square."""
     world = pusht.to_base_frame(nodes, pose)
     low, high = pusht.SQUARE_LOW + _BORDER_M, pusht.SQUARE_HIGH - _BORDER_M
-    return np.logical_and.reduce((world > low) & (world < high), axis=1)
+    return np.asarray(np.all((world > low) & (world < high), axis=1))
 
 
 def _free(a: np.ndarray, b: np.ndarray, clearance: float) -> np.ndarray:
