@@ -89,13 +89,13 @@ def _inside(nodes: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Which nodes (n, 2), T's frame, lie in the workspace square."""
     world = pusht.to_base_frame(nodes, pose)
     low, high = pusht.SQUARE_LOW + _BORDER_M, pusht.SQUARE_HIGH - _BORDER_M
-    return np.asarray(np.all((world > low) & (world < high), axis=1))
+    return np.all((world > low) & (world < high), axis=1)
 
 
 def _free(a: np.ndarray, b: np.ndarray, clearance: float) -> np.ndarray:
     """Whether the straight ways from a (n, 2) to b (m, 2), T's frame, keep clear, (n, m) bool."""
     a, b = a[:, None, None, :], b[None, :, None, :]
-    return (_gap(a + (b - a) * _SAMPLES[:, None]) > clearance - 1e-4).all(-1)
+    return np.asarray((_gap(a + (b - a) * _SAMPLES[:, None]) > clearance - 1e-4).all(-1))
 
 
 def _search(
