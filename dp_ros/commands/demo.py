@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dp_ros import bringup
+from dp_ros.learning.checkpoint_folder import require_files
 from dp_ros.sim.ur_controller import PORTS
 
 GRAPH_START_S = 60.0
@@ -30,6 +31,8 @@ def run(
     console: Console,
 ) -> None:
     """Run the demo; raises bringup.GraphError or OSError with a sentence."""
+    if checkpoint is not None:
+        require_files(checkpoint)
     address = address or free_address()
     graph = bringup.demo(
         out,

@@ -15,15 +15,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from dp_ros import atomic, yamlfile
+from dp_ros.learning.checkpoint_folder import (
+    FILES,
+    TASK,
+    TRAINING,
+    WEIGHTS,
+    CheckpointError,
+    require_files,
+)
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import Recipe
 from dp_ros.task import Task
-
-WEIGHTS, TASK, TRAINING = 'weights.safetensors', 'task.yaml', 'training.yaml'
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be used; the text says which, why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,7 @@ def save(policy: DiffusionPolicy, folder: Path) -> None:
 def load(folder: Path | str) -> Checkpoint:
     """Read a checkpoint; raises CheckpointError or yamlfile.ConfigError."""
     folder = Path(folder)
-    missing = [name for name in (WEIGHTS, TASK, TRAINING) if not (folder / name).is_file()]
-    if missing:
-        raise CheckpointError(
-            f'{folder} is not a checkpoint: {", ".join(missing)} missing. Expected the folder '
-            f'that `dp-ros train` wrote, or one under models/.'
-        )
+    require_files(folder)
     policy = DiffusionPolicy(
         yamlfile.load(Task, folder / TASK), yamlfile.load(Recipe, folder / TRAINING)
     )
@@ -83,6 +80,6 @@ def load(folder: Path | str) -> Checkpoint:
 def identity(folder: Path) -> str:
     """First 16 hexadecimal digits of the SHA-256 over the three files."""
     digest = hashlib.sha256()
-    for name in (WEIGHTS, TASK, TRAINING):
+    for name in FILES:
         digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
     return digest.hexdigest()[:16]

@@ -17,12 +17,13 @@ from dp_ros.nodes import convert, topics
 class Observer(Node):
     """Keeps modes, commands and diagnostics with the monotonic time they came at."""
 
-    def __init__(self, context):
+    def __init__(self, context, chunk):
         super().__init__('observer', context=context)
         self.modes, self.commands, self.statuses = [], [], {}
-        self.chunk_out = topics.CARTESIAN_CHUNK.publisher(self)
+        self.chunk_out = chunk.publisher(self)
         self._listen(topics.MODE, lambda m: self.modes.append((time.monotonic(), m.data)))
-        self._listen(topics.CARTESIAN_COMMAND, self._on_command)
+        if chunk is topics.CARTESIAN_CHUNK:
+            self._listen(topics.CARTESIAN_COMMAND, self._on_command)
         self._listen(topics.DIAGNOSTICS, self._on_diagnostics)
 
     @property
@@ -83,11 +84,11 @@ class Observer(Node):
 
 
 @contextlib.contextmanager
-def observing(domain):
-    """An Observer that spins in a thread of its own, in this domain."""
+def observing(domain, chunk=topics.CARTESIAN_CHUNK):
+    """An Observer that spins in a thread of its own, in this domain; it may publish chunks."""
     context = Context()
     rclpy.init(context=context, domain_id=domain)
-    node = Observer(context)
+    node = Observer(context, chunk)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin)
