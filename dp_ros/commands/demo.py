@@ -1,7 +1,6 @@
 """dp-ros demo: start the simulated cell's graph, run episodes, stop everything, tell."""
 
 import json
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.table import Table
 from dp_ros import bringup
 from dp_ros.learning.checkpoint_folder import require_files
 from dp_ros.sim.ur_controller import PORTS
+from dp_ros.sim.ur_ports import is_free
 
 GRAPH_START_S = 60.0
 # Longest episode, and what one takes to draw.
@@ -68,7 +68,7 @@ def free_address(last_bytes: Sequence[int] = range(2, 255)) -> str:
     """A loopback address whose controller ports nobody uses; OSError if there is none."""
     for last in last_bytes:
         address = f'127.0.0.{last}'
-        if all(_is_free(address, port) for port in PORTS):
+        if is_free(address, PORTS):
             return address
     raise OSError(
         f'ports {", ".join(map(str, PORTS))} are taken on every address from '
@@ -107,13 +107,3 @@ def summary(report: dict[str, Any]) -> str:
         f'{executor["late_actions_dropped"]} chunks late, '
         f'{report["arm"]["protective_stops"]} protective stops'
     )
-
-
-def _is_free(address: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-    return True

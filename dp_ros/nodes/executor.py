@@ -20,6 +20,7 @@ from dp_ros.hardware.arm import ArmError
 from dp_ros.hardware.drivers import make_arm
 from dp_ros.nodes import convert, process, topics
 from dp_ros.nodes.arm_loop import ArmLoop, Offer, Tick
+from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
 from dp_ros.robot import Robot, load_robot
 from dp_ros.task import CartesianAction, Task, load_task
@@ -47,7 +48,7 @@ class ExecutorNode(LifecycleNode):
             self, 'state_rate_hz', 60, 'rate at which state and command are published', (1, 500)
         )
         declare(self, 'autostart', True, 'configure and activate at start')
-        self._diagnostics = topics.DIAGNOSTICS.publisher(self)
+        self._health = Health(self)
         self._loop: ArmLoop | None = None
         self._mode = ModeState()
         self._fault = ''
@@ -186,7 +187,7 @@ class ExecutorNode(LifecycleNode):
         loop = self._loop
         if loop is None:
             level = DiagnosticStatus.ERROR if self._fault else DiagnosticStatus.STALE
-            self._diagnose('executor', level, self._fault or 'not active', {})
+            self._health.report('executor', level, self._fault or 'not active', {})
             return
         stream = loop.stream
         values: dict[str, Any] = {
@@ -200,7 +201,7 @@ class ExecutorNode(LifecycleNode):
             **{f'chunks_{name}': count for name, count in stream.verdicts.items()},
             **{f'limited_{name}': count for name, count in stream.limited.items()},
         }
-        self._diagnose('executor', LEVELS[stream.mode.mode], stream.mode.reason, values)
+        self._health.report('executor', LEVELS[stream.mode.mode], stream.mode.reason, values)
 
     # Called by the control thread; publishers may be used from any thread.
 
@@ -234,7 +235,7 @@ class ExecutorNode(LifecycleNode):
             'verdict': offer.verdict.name.lower(),
             'late_ms': late,
         }
-        self._diagnose('executor/chunk', DiagnosticStatus.OK, offer.verdict.value, values)
+        self._health.report('executor/chunk', DiagnosticStatus.OK, offer.verdict.value, values)
 
     def _on_crash(self, error: BaseException) -> None:
         """The control thread failed: end the process, so that the controller's watchdog acts."""
@@ -250,7 +251,9 @@ class ExecutorNode(LifecycleNode):
             self.get_logger().info(f'{mode.mode.value}: {mode.reason}')
         else:
             self.get_logger().warning(f'{mode.mode.value}: {mode.reason}')
-        self._diagnose('executor/mode', LEVELS[mode.mode], mode.reason, {'mode': mode.mode.value})
+        self._health.report(
+            'executor/mode', LEVELS[mode.mode], mode.reason, {'mode': mode.mode.value}
+        )
 
     def _command_message(self, now_ns: int, command: Command) -> Any:
         if self._cartesian:
@@ -261,11 +264,6 @@ class ExecutorNode(LifecycleNode):
         if self._cartesian:
             return convert.cartesian_chunk_message(chunk)
         return convert.joint_chunk_message(chunk, self._robot.arm.joints)
-
-    def _diagnose(self, name: str, level: bytes, text: str, values: dict[str, Any]) -> None:
-        if self.context.ok():
-            message = convert.diagnostics_message(self._now_ns(), name, level, text, values)
-            self._diagnostics.publish(message)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

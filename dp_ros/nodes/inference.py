@@ -3,7 +3,6 @@
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -17,6 +16,7 @@ from dp_ros.core.window import Refused
 from dp_ros.learning import checkpoint
 from dp_ros.learning.engine import Engine
 from dp_ros.nodes import convert, topics
+from dp_ros.nodes.health import Health
 from dp_ros.nodes.observation import ObservationNode
 from dp_ros.nodes.parameters import declare
 from dp_ros.task import CartesianAction, load_task
@@ -39,7 +39,7 @@ class InferenceNode(LifecycleNode):
         self._seed = declare(self, 'seed', 0, 'seed of the noise that chunks start from')
         declare(self, 'autostart', True, 'configure and activate at start')
         torch.set_num_threads(threads)
-        self._diagnostics = topics.DIAGNOSTICS.publisher(self)
+        self._health = Health(self)
         self._commanding = False
         self._wake = threading.Condition()
         self._worker: threading.Thread | None = None
@@ -56,7 +56,7 @@ class InferenceNode(LifecycleNode):
         except (ValueError, RuntimeError) as error:
             self.hopeless = str(error)
             self.get_logger().error(self.hopeless)
-            self._diagnose('inference', DiagnosticStatus.ERROR, self.hopeless, {})
+            self._health.report('inference', DiagnosticStatus.ERROR, self.hopeless, {})
             return TransitionCallbackReturn.FAILURE
         self._generator = torch.Generator().manual_seed(self._seed)
         for _ in range(WARM_UP_CHUNKS):
@@ -76,7 +76,9 @@ class InferenceNode(LifecycleNode):
             topics.MODE.type, topics.MODE.name, self._on_mode, topics.MODE.qos
         )
         self.get_logger().info(f'policy {loaded.name}, identity {loaded.identity}, is warm')
-        self._diagnose('inference', DiagnosticStatus.OK, 'warm', {'identity': loaded.identity})
+        self._health.report(
+            'inference', DiagnosticStatus.OK, 'warm', {'identity': loaded.identity}
+        )
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -170,11 +172,11 @@ class InferenceNode(LifecycleNode):
         }
         level = DiagnosticStatus.WARN if chunk is None else DiagnosticStatus.OK
         text = 'too late: every action of the chunk is past' if chunk is None else 'planned'
-        self._diagnose('inference/chunk', level, text, values)
+        self._health.report('inference/chunk', level, text, values)
 
     def _refuse(self, anchor: int, refused: Refused) -> None:
         self._advance(self._horizon.refused(anchor), anchor)
-        self._diagnose('inference/window', DiagnosticStatus.WARN, str(refused), {})
+        self._health.report('inference/window', DiagnosticStatus.WARN, str(refused), {})
 
     def _advance(self, horizon: RecedingHorizon, anchor: int) -> None:
         with self._wake:
@@ -188,11 +190,6 @@ class InferenceNode(LifecycleNode):
         else:
             names = self._task.action.components
             self._chunks.publish(convert.joint_chunk_message(chunk, names))
-
-    def _diagnose(self, name: str, level: bytes, text: str, values: dict[str, Any]) -> None:
-        if self.context.ok():
-            message = convert.diagnostics_message(self._now_ns(), name, level, text, values)
-            self._diagnostics.publish(message)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

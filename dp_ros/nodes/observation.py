@@ -12,6 +12,7 @@ from sensor_msgs.msg import JointState
 from dp_ros.core.stamped import ObservationWindow, Sample
 from dp_ros.core.window import Refused, StreamSpec, WindowBuilder
 from dp_ros.nodes import convert, topics
+from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
 from dp_ros.task import PoseStream, Task, load_task
 
@@ -25,7 +26,7 @@ class ObservationNode(LifecycleNode):
         super().__init__('observation')
         self._task_file = declare(self, 'task', '', 'task description (YAML file)')
         declare(self, 'autostart', True, 'configure and activate at start')
-        self._diagnostics = topics.DIAGNOSTICS.publisher(self)
+        self._health = Health(self)
         self._lock = threading.Lock()
         self._builder: WindowBuilder | None = None
         self._refusals: Counter[str] = Counter()
@@ -107,7 +108,7 @@ class ObservationNode(LifecycleNode):
         return receive
 
     def _report(self) -> None:
-        if self._builder is None or not self.context.ok():
+        if self._builder is None:
             return
         with self._lock:
             ages = self._builder.ages_ns(self._now_ns())
@@ -120,8 +121,7 @@ class ObservationNode(LifecycleNode):
         }
         level = DiagnosticStatus.WARN if missing else DiagnosticStatus.OK
         text = f'no sample yet of: {", ".join(missing)}' if missing else 'all streams arrive'
-        message = convert.diagnostics_message(self._now_ns(), 'observation', level, text, values)
-        self._diagnostics.publish(message)
+        self._health.report('observation', level, text, values)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

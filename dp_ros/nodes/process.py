@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -53,6 +54,8 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
         print(f'dp_ros: {error}', file=sys.stderr, flush=True)
         raise SystemExit(1) from None
     finally:
+        # A second Ctrl-C must not tear the clean-up apart.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for node in nodes:
             close = getattr(node, 'close', None)
             if close is not None:

@@ -18,6 +18,7 @@ from std_srvs.srv import Trigger
 
 from dp_ros.core.rotations import quaternion_from_rotation_vector
 from dp_ros.nodes import convert, process, topics
+from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
 from dp_ros.sim import pusht
 from dp_ros.sim.cell import Cell
@@ -39,7 +40,7 @@ class SimNode(LifecycleNode):
         self._with_clock = declare(self, 'publish_clock', False, 'publish the cell time as /clock')
         declare(self, 'seed', 0, 'episode that /sim/reset starts', read_only=False)
         declare(self, 'autostart', True, 'configure and activate at start')
-        self._diagnostics = topics.DIAGNOSTICS.publisher(self)
+        self._health = Health(self)
         self._pose_out = topics.BLOCK_POSE.publisher(self)
         self._clock_out = self.create_publisher(Clock, '/clock', 10) if self._with_clock else None
         self.create_service(Trigger, topics.RESET_SERVICE, self._on_reset)
@@ -151,7 +152,7 @@ class SimNode(LifecycleNode):
     def _report(self) -> None:
         if self._error or self._thread is None:
             text = self._error or 'not configured'
-            self._diagnose(DiagnosticStatus.ERROR, text, {})
+            self._health.report('sim', DiagnosticStatus.ERROR, text, {})
         elif hasattr(self, '_begun'):
             simulated = (self._controller.ticks - self._first_tick) * self._controller.period_s
             factor = simulated / max(time.monotonic() - self._begun, 1e-3)
@@ -164,12 +165,9 @@ class SimNode(LifecycleNode):
             }
             slow = factor < 0.95
             text = 'the cell runs slower than real time' if slow else 'real time'
-            self._diagnose(DiagnosticStatus.WARN if slow else DiagnosticStatus.OK, text, values)
-
-    def _diagnose(self, level: bytes, text: str, values: dict[str, Any]) -> None:
-        if self.context.ok():
-            message = convert.diagnostics_message(self._now_ns(), 'sim', level, text, values)
-            self._diagnostics.publish(message)
+            self._health.report(
+                'sim', DiagnosticStatus.WARN if slow else DiagnosticStatus.OK, text, values
+            )
 
     def _seed(self) -> int:
         return int(self.get_parameter('seed').value)

@@ -5,7 +5,7 @@ import errno
 import logging
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,18 @@ class AddressInUse(OSError):
     """Another process listens on an address and port that the controller needs."""
 
 
-def listen(address: str, ports: list[int]) -> list[socket.socket]:
+def is_free(address: str, ports: Sequence[int]) -> bool:
+    """Whether all of `ports` could be bound on `address` now."""
+    try:
+        opened = listen(address, ports)
+    except OSError:
+        return False
+    for listener in opened:
+        listener.close()
+    return True
+
+
+def listen(address: str, ports: Sequence[int]) -> list[socket.socket]:
     """One listening socket per port, or AddressInUse with none of them left open."""
     sockets: list[socket.socket] = []
     for port in ports:
