@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -22,6 +23,7 @@ from dp_ros.nodes.parameters import declare
 from dp_ros.task import CartesianAction, load_task
 
 WARM_UP_CHUNKS = 3
+REPORT_PERIOD_S = 0.5
 # From publishing a chunk to its place in the executor's schedule; what is due sooner is not sent.
 TRANSPORT_MARGIN_NS = 25_000_000
 
@@ -45,6 +47,9 @@ class InferenceNode(LifecycleNode):
         self._worker: threading.Thread | None = None
         self._stopping = False
         self.hopeless = ''
+        self._status = 'not configured'
+        self._values: dict[str, Any] = {}
+        self.create_timer(REPORT_PERIOD_S, self._report)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the checkpoint, check it against the task, warm up."""
@@ -56,7 +61,7 @@ class InferenceNode(LifecycleNode):
         except (ValueError, RuntimeError) as error:
             self.hopeless = str(error)
             self.get_logger().error(self.hopeless)
-            self._health.report('inference', DiagnosticStatus.ERROR, self.hopeless, {})
+            self._report()
             return TransitionCallbackReturn.FAILURE
         self._generator = torch.Generator().manual_seed(self._seed)
         for _ in range(WARM_UP_CHUNKS):
@@ -76,9 +81,8 @@ class InferenceNode(LifecycleNode):
             topics.MODE.type, topics.MODE.name, self._on_mode, topics.MODE.qos
         )
         self.get_logger().info(f'policy {loaded.name}, identity {loaded.identity}, is warm')
-        self._health.report(
-            'inference', DiagnosticStatus.OK, 'warm', {'identity': loaded.identity}
-        )
+        self._status, self._values = 'warm', {'identity': loaded.identity}
+        self._report()
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -109,6 +113,10 @@ class InferenceNode(LifecycleNode):
             self._worker = None
 
     # ROS callbacks, in the main thread.
+
+    def _report(self) -> None:
+        level = DiagnosticStatus.ERROR if self.hopeless else DiagnosticStatus.OK
+        self._health.report('inference', level, self.hopeless or self._status, self._values)
 
     def _on_mode(self, message: String) -> None:
         with self._wake:

@@ -67,8 +67,11 @@ def to_base_frame(points: np.ndarray, pose: np.ndarray) -> np.ndarray:
 
 
 def block_outline(pose: np.ndarray) -> np.ndarray:
-    """Corners of the T at `pose` (x, y, yaw), shape (8, 2), metres, base frame."""
-    return to_base_frame(OUTLINE, pose)
+    """Corners of the T at `pose` (x, y, yaw), shape (8, 2), metres, base frame.
+
+    Rounded to a picometre: GEOS, which intersects them, fails on edges that all but coincide.
+    """
+    return np.round(to_base_frame(OUTLINE, pose), 12)
 
 
 _GOAL = Polygon(block_outline(GOAL_POSE))

@@ -8,8 +8,9 @@ from shapely.affinity import rotate, translate
 from dp_ros.sim import pusht
 
 offsets = st.floats(-0.2, 0.2)
+# To a nanometre: the oracle is GEOS, too, which fails on edges that all but coincide.
 poses = st.tuples(st.floats(0.3, 0.6), st.floats(-0.15, 0.15), st.floats(-np.pi, np.pi)).map(
-    np.array
+    lambda pose: np.round(pose, 9)
 )
 
 
