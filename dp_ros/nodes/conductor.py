@@ -22,6 +22,8 @@ SERVICE_TIMEOUT_S = 15.0
 SETTLE_S = 0.3
 # The T counts as placed once its IoU has been that of the demonstrations for this long.
 PLACED_FOR_S = 0.3
+# A policy that keeps the arm still for so long has finished, whether the T is in place or not.
+RESTS_FOR_S = 3.0
 WATCH_PERIOD_S = 0.02
 
 
@@ -129,6 +131,9 @@ class ConductorNode(Node):
                 return
             if self._mode != Mode.POLICY.value:
                 record.ending = f'{self._mode}: {self._reason_of(self._mode)}'
+                return
+            if record.rests(now, RESTS_FOR_S):
+                record.ending = 'the arm rests'
                 return
             if now - record.started_ns > self.limit_s * 1e9:
                 record.ending = 'time limit'

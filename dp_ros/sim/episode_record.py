@@ -10,6 +10,8 @@ from dp_ros.sim import pusht
 
 Array = NDArray[np.float64]
 
+REST_M = 0.003
+
 
 @dataclass
 class Track:
@@ -70,6 +72,14 @@ class EpisodeRecord:
             block = self.block.rows[-1]
             self.coverage_last, self.iou_last = pusht.coverage(block), pusht.iou(block)
             self.coverage_max = max(self.coverage_max, self.coverage_last)
+
+    def rests(self, now_ns: int, seconds: float) -> bool:
+        """Whether the tip has stayed within 3 mm for the last `seconds`."""
+        since = now_ns - round(seconds * 1e9)
+        if since < self.started_ns:
+            return False
+        tips = self.tip.between(since, now_ns)
+        return len(tips) > 1 and bool(np.ptp(tips[:, :3], axis=0).max() < REST_M)
 
     @property
     def duration_s(self) -> float:

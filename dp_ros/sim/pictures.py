@@ -20,7 +20,7 @@ from dp_ros.sim.episode_record import EpisodeRecord
 from dp_ros.sim.render import SceneRenderer
 from dp_ros.sim.video import write_video
 
-FRAME_RATE_HZ = 15
+FRAME_RATE_HZ = 12
 WIDTH, HEIGHT = 640, 480
 TRAIL_S = 4.0
 

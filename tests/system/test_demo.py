@@ -45,7 +45,7 @@ def test_the_demo_leaves_report_film_and_picture(tmp_path, domain):
     assert report['versions']['dp_ros']
     with av.open(str(out / 'demo.mp4')) as film:
         frames = sum(1 for _ in film.decode(video=0))
-    assert frames > 0.8 * 15 * episode['duration_s']
+    assert frames > 0.8 * 12 * episode['duration_s']
     with Image.open(out / 'trajectory.png') as picture:
         assert picture.size[0] > 400
 
