@@ -164,7 +164,8 @@ class ExecutorNode(LifecycleNode):
             self._loop.offer(chunk, transport_ms)
 
     def _on_liveliness(self, event: QoSLivelinessChangedInfo) -> None:
-        if self._loop is not None and event.alive_count == 0 and event.alive_count_change < 0:
+        # Whoever else may publish chunks: the one that died may be the one that was planning.
+        if self._loop is not None and event.alive_count_change < 0:
             self._loop.policy_lost(f'no sign of life for {topics.POLICY_LEASE_S * 1e3:.0f} ms')
 
     def _on_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
