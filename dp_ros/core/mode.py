@@ -51,7 +51,7 @@ class ModeState:
     def after(self, event: Event, detail: str = '') -> 'ModeState':
         """The state after `event`; unchanged where the event means nothing in this mode."""
         target = TRANSITIONS[event].get(self.mode)
-        if target is None or (target is self.mode and event is not Event.ARM):
+        if target is None or target is self.mode:
             return self
         reason = f'{event.value}: {detail}' if detail else event.value
         return ModeState(target, reason)

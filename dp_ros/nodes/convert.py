@@ -145,14 +145,6 @@ def diagnostics_message(
     return message
 
 
-def diagnostics_values(message: DiagnosticArray, name: str) -> tuple[str, dict[str, str]] | None:
-    """Text and values of the status called `name`; None if it is not in the message."""
-    for status in message.status:
-        if status.name == name:
-            return status.message, {pair.key: pair.value for pair in status.values}
-    return None
-
-
 def _chunk(message: Any, values: list[Array]) -> ActionChunk:
     if not message.points:
         raise MessageError('expected at least one point in the trajectory')
