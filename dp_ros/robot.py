@@ -1,14 +1,14 @@
 """The robot file: which arm, where it answers, how it is fed, and the limits it must keep."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from dp_ros import yamlfile
 from dp_ros.core.safety import AxisLimits, SafetyLimits
-from dp_ros.task import CartesianAction, Task
+from dp_ros.task import CartesianAction, Name, Task
 
 Triple = tuple[float, float, float]
 Six = tuple[float, float, float, float, float, float]
@@ -66,16 +66,105 @@ class ArmSettings(yamlfile.Settings):
     link_timeout_s: float = Field(default=0.1, gt=0, description='silence that is a lost link')
 
 
+class RealSenseSettings(yamlfile.Settings):
+    """A RealSense camera, found by its serial number (hardware/realsense.py)."""
+
+    driver: Literal['realsense']
+    serial: str = Field(min_length=1, description='as printed on it; rs-enumerate-devices lists')
+    width: int = Field(default=640, gt=0, description='[px]')
+    height: int = Field(default=480, gt=0)
+    rate_hz: int = Field(default=30, gt=0)
+    exposure_us: float | None = Field(default=120, gt=0, description='None: automatic')
+    gain: float | None = Field(default=0, ge=0)
+    white_balance_k: float | None = Field(default=5900, gt=0, description='None: automatic')
+    warm_up_s: float = Field(default=1.0, ge=0, description='frames thrown away at the start')
+    jpeg: bool = Field(default=False, description='publish /compressed instead of raw frames')
+
+
+class WebcamSettings(yamlfile.Settings):
+    """A V4L2 camera through OpenCV (hardware/webcam.py)."""
+
+    driver: Literal['webcam']
+    device: str = Field(min_length=1, description='/dev/v4l/by-id/..., which outlives a replug')
+    width: int = Field(default=640, gt=0, description='[px]')
+    height: int = Field(default=480, gt=0)
+    rate_hz: int = Field(default=30, gt=0)
+    exposure: float | None = Field(default=None, description='in the units of its driver')
+    warm_up_s: float = Field(default=1.0, ge=0)
+    jpeg: bool = False
+
+
+class CellCameraSettings(yamlfile.Settings):
+    """A camera of the simulated cell, with the troubles of a real one (sim/camera.py)."""
+
+    driver: Literal['cell']
+    view: Literal['overhead', 'wrist']
+    width: int = Field(default=320, gt=0, description='[px]')
+    height: int = Field(default=240, gt=0)
+    rate_hz: int = Field(default=30, gt=0)
+    delay_s: float = Field(default=0.02, ge=0, description='from capture until it is sent')
+    jitter_s: float = Field(default=0.005, ge=0, description='largest further delay, at random')
+    drop: float = Field(default=0.01, ge=0, lt=1, description='share of the frames that are lost')
+    stamp_late_s: float = Field(default=0.0, ge=0, description='header stamp behind the capture')
+    jpeg: bool = False
+
+
+CameraSettings = Annotated[
+    RealSenseSettings | WebcamSettings | CellCameraSettings, Field(discriminator='driver')
+]
+
+
 class Robot(yamlfile.Settings):
-    """One robot cell."""
+    """One robot cell.
+
+    latencies_s: topic -> how far its header stamps lie behind the capture; `dp-ros latency`
+    measures them. A topic that is not named has none.
+    """
 
     arm: ArmSettings
+    cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
+    latencies_s: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     rate_hz: Literal[125, 500] = 125
     first_step: float = Field(
         default=0.05, gt=0, description='largest distance of the first waypoint after arming'
     )
     cartesian: CartesianLimits
     joint: JointLimits
+
+    @model_validator(mode='after')
+    def _cameras_differ(self) -> 'Robot':
+        owners: dict[str, str] = {}
+        for name, camera in self.cameras.items():
+            device = _device(camera)
+            if device in owners:
+                raise ValueError(
+                    f'cameras {owners[device]!r} and {name!r} are the same device, {device}; give '
+                    f'each its own'
+                )
+            owners[device] = name
+        return self
+
+    def latency_ns(self, topic: str) -> int:
+        """How far the header stamps of `topic` lie behind the capture [ns]."""
+        return round(self.latencies_s.get(topic, 0.0) * 1e9)
+
+    def require_cameras(self, task: Task, origin: str) -> None:
+        """Raise ValueError unless the cameras that `task` sees are here, at its frame size."""
+        wanted = [stream.name for stream in task.cameras]
+        missing = [name for name in wanted if name not in self.cameras]
+        if missing:
+            raise ValueError(
+                f'task {task.name!r} sees the cameras {wanted}; {origin} has '
+                f'{list(self.cameras)}: {missing} missing. Name the cameras of the robot file as '
+                f'the task does, or use a checkpoint of these cameras.'
+            )
+        for stream in task.cameras:
+            camera = self.cameras[stream.name]
+            if (camera.width, camera.height) != (stream.width, stream.height):
+                raise ValueError(
+                    f'camera {stream.name!r}: {origin} sets {camera.width} x {camera.height} '
+                    f'pixels, task {task.name!r} expects {stream.width} x {stream.height}'
+                )
 
     def safety(self, task: Task) -> SafetyLimits:
         """The limits in the action space of `task`."""
@@ -101,6 +190,12 @@ class Robot(yamlfile.Settings):
             step=joint.step,
         )
         return SafetyLimits(False, axes)
+
+
+def _device(camera: CameraSettings) -> str:
+    if isinstance(camera, RealSenseSettings):
+        return f'serial {camera.serial}'
+    return camera.device if isinstance(camera, WebcamSettings) else f'view {camera.view}'
 
 
 def load_robot(path: Path | str) -> Robot:

@@ -35,7 +35,6 @@ class PoseStream(yamlfile.Settings):
     name: Name
     topic: str = Field(pattern=r'^/')
     components: tuple[str, ...] = Field(min_length=1)
-    latency_s: float = Field(default=0.0, ge=0, description='capture to header stamp')
     tolerance_s: float = Field(
         default=0.1, gt=0, description='largest gap bridged by interpolation'
     )
@@ -57,7 +56,6 @@ class JointStream(yamlfile.Settings):
     name: Name
     topic: str = Field(pattern=r'^/')
     components: tuple[str, ...] = Field(min_length=1, description='joint names')
-    latency_s: float = Field(default=0.0, ge=0)
     tolerance_s: float = Field(default=0.1, gt=0)
 
     def select(self, positions: Array) -> Array:
@@ -65,7 +63,51 @@ class JointStream(yamlfile.Settings):
         return positions
 
 
-Stream = Annotated[PoseStream | JointStream, Field(discriminator='type')]
+class ImageStream(yamlfile.Settings):
+    """A camera, called as the robot file calls it; its topics are those of realsense-ros.
+
+    A frame comes as `width` x `height`; the policy sees its `crop`, resampled to `size`.
+    """
+
+    type: Literal['image']
+    name: Name = Field(description='the camera')
+    width: int = Field(gt=0, description='of the frames that the camera sends [px]')
+    height: int = Field(gt=0)
+    crop: tuple[int, int, int, int] | None = Field(
+        default=None, description='left, top, width, height [px]; the whole frame if not given'
+    )
+    size: tuple[int, int] = Field(description='width, height [px] that the policy sees')
+    rate_hz: float = Field(default=30.0, gt=0, description='of the camera')
+    tolerance_s: float = Field(
+        default=0.1, gt=0, description='how old a frame may be at its grid time'
+    )
+
+    @model_validator(mode='after')
+    def _crop_lies_inside(self) -> 'ImageStream':
+        left, top, width, height = self.box
+        inside = 0 <= left < left + width <= self.width and 0 <= top < top + height <= self.height
+        if not inside:
+            raise ValueError(
+                f'crop {self.crop} (left, top, width, height) must lie inside the frame of '
+                f'{self.width} x {self.height} pixels'
+            )
+        if min(self.size) < 1:
+            raise ValueError(f'size {self.size} must be at least 1 x 1 pixel')
+        return self
+
+    @property
+    def topic(self) -> str:
+        """Topic of the raw frames."""
+        return f'/{self.name}/color/image_raw'
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """left, top, width, height [px] of what is kept of a frame."""
+        return self.crop or (0, 0, self.width, self.height)
+
+
+VectorStream = PoseStream | JointStream
+Stream = Annotated[PoseStream | JointStream | ImageStream, Field(discriminator='type')]
 
 
 class CartesianAction(yamlfile.Settings):
@@ -152,6 +194,8 @@ class Task(yamlfile.Settings):
         names = [stream.name for stream in self.observations]
         if len(set(names)) != len(names):
             raise ValueError(f'two observations bear one name: {names}')
+        if not self.vectors:
+            raise ValueError('observations need at least one stream of poses or joints')
         return self
 
     @property
@@ -160,9 +204,19 @@ class Task(yamlfile.Settings):
         return round(1e9 / self.rate_hz)
 
     @property
+    def vectors(self) -> tuple[VectorStream, ...]:
+        """The streams of numbers, in task order."""
+        return tuple(s for s in self.observations if not isinstance(s, ImageStream))
+
+    @property
+    def cameras(self) -> tuple[ImageStream, ...]:
+        """The streams of images, in task order."""
+        return tuple(s for s in self.observations if isinstance(s, ImageStream))
+
+    @property
     def observation_dim(self) -> int:
-        """D: numbers in one step of the observation."""
-        return sum(len(stream.components) for stream in self.observations)
+        """D: numbers in one step of the observation, images not counted."""
+        return sum(len(stream.components) for stream in self.vectors)
 
     @property
     def action_dim(self) -> int:
@@ -171,7 +225,7 @@ class Task(yamlfile.Settings):
 
     def vector(self, streams: dict[str, Array]) -> Array:
         """Values by stream name, each (T_o, n) -> observation (T_o, D), streams in task order."""
-        selected = [stream.select(streams[stream.name]) for stream in self.observations]
+        selected = [stream.select(streams[stream.name]) for stream in self.vectors]
         return np.concatenate(selected, axis=-1)
 
     def difference(self, other: 'Task') -> str | None:

@@ -185,7 +185,7 @@ def cell_xml() -> str:
       specular="0 0 0"/>
     <camera name="scene" pos="1.15 -.45 .80" fovy="36"
       xyaxes=".530 .848 0 -.561 .351 .749"/>
-    <camera name="overhead" pos="1.08 0 .62" xyaxes="0 1 0 -.74 0 .67" fovy="42"/>
+    <camera name="overhead" pos=".98 0 .66" xyaxes="0 1 0 -.76 0 .65" fovy="40"/>
     <geom name="table" type="box" pos=".35 0 -.02" size=".55 .50 .02" contype="1" conaffinity="3"
       friction=".5 .005 .0001" solref=".006 1" material="table"/>
     {_ARM_TREE}
