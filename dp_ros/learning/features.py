@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dp_ros.learning.recipe import BlockFrameFeatures, PlainFeatures
+from dp_ros.learning.recipe import BlockFrameFeatures, PlainFeatures, RelativeFeatures
 
 
 class FeatureMap(Protocol):
@@ -34,6 +34,22 @@ class Plain:
 
     def decode(self, observations: Tensor, actions: Tensor) -> Tensor:
         return actions
+
+
+class Relative:
+    """Actions relative to the newest observation: both begin with the same A numbers.
+
+    The near actions, which are executed, then keep a fine scale (Chi et al. 2024, UMI, sec. III-B).
+    """
+
+    def observation(self, observations: Tensor) -> Tensor:
+        return observations
+
+    def encode(self, observations: Tensor, actions: Tensor) -> Tensor:
+        return actions - observations[:, -1:, : actions.shape[-1]]
+
+    def decode(self, observations: Tensor, actions: Tensor) -> Tensor:
+        return actions + observations[:, -1:, : actions.shape[-1]]
 
 
 class BlockFrame:
@@ -69,8 +85,10 @@ class BlockFrame:
         return tip + _turn(actions, yaw)
 
 
-def feature_map(features: PlainFeatures | BlockFrameFeatures) -> FeatureMap:
+def feature_map(features: PlainFeatures | RelativeFeatures | BlockFrameFeatures) -> FeatureMap:
     """The map that a recipe names."""
+    if isinstance(features, RelativeFeatures):
+        return Relative()
     if isinstance(features, BlockFrameFeatures):
         return BlockFrame(features.goal, features.fine)
     return Plain()

@@ -1,7 +1,8 @@
 """The diffusion policy: observation window in, action chunk out; and its training loss.
 
-Chi et al. 2023: the observations condition the denoiser, they are not denoised. The noise is an
-argument everywhere, so the same window and noise give the same chunk.
+Chi et al. 2023: the observations condition the denoiser, they are not denoised. The features of
+T_o steps and of all cameras are concatenated with proprioception. The noise is an argument
+everywhere, so the same window and noise give the same chunk.
 """
 
 import torch
@@ -12,17 +13,20 @@ from dp_ros.learning import sampler
 from dp_ros.learning.features import feature_map
 from dp_ros.learning.mlp import MLPDenoiser
 from dp_ros.learning.normalizer import MinMaxNormalizer
+from dp_ros.learning.observations import Observations
 from dp_ros.learning.recipe import Recipe, UnetNetwork
 from dp_ros.learning.sampler import Watcher
 from dp_ros.learning.schedule import NoiseSchedule
 from dp_ros.learning.unet import ConditionalUnet1D
+from dp_ros.learning.vision import VisionEncoder
 from dp_ros.task import Task
 
 
 class DiffusionPolicy(nn.Module):
-    """Denoiser, normalisers and features of one task.
+    """Denoiser, image encoders, normalisers and features of one task.
 
-    Shapes: T_o observed steps of D numbers, T_p predicted actions of A numbers.
+    Shapes: T_o observed steps of D numbers and V image features, T_p predicted actions of A
+    numbers. `vision` is None for a task without cameras.
     """
 
     def __init__(self, task: Task, recipe: Recipe) -> None:
@@ -36,7 +40,10 @@ class DiffusionPolicy(nn.Module):
         # One range per step: the near actions, which are executed, keep their full resolution
         # although the far ones of a relative chunk reach much further.
         self.normalize_action = MinMaxNormalizer(horizons.prediction, task.action_dim)
-        self.denoiser = build_denoiser(task, recipe, horizons.observation * feature_dim)
+        self.vision = _vision(task, recipe)
+        step_dim = feature_dim + (self.vision.dim if self.vision else 0)
+        self.condition_dim = horizons.observation * step_dim
+        self.denoiser = build_denoiser(task, recipe, self.condition_dim)
         diffusion = recipe.diffusion
         self.schedule = NoiseSchedule.named(diffusion.schedule, diffusion.training_steps)
         self.inference_steps = sampler.inference_steps(
@@ -62,46 +69,65 @@ class DiffusionPolicy(nn.Module):
         self.normalize_observation.fit(self.features.observation(observations).flatten(0, 1))
         self.normalize_action.fit(self.features.encode(observations, actions))
 
-    def condition(self, observations: Tensor) -> Tensor:
-        """Observations (B, T_o, D) -> condition (B, T_o * F)."""
-        features = self.features.observation(observations)
-        return self.normalize_observation.normalize(features).flatten(1)
+    def look(self, observations: Observations) -> Tensor | None:
+        """Image features (B, T_o, V) of the cameras; None for a task without any."""
+        return None if self.vision is None else self.vision(observations.images)
 
-    def encode(self, observations: Tensor, actions: Tensor) -> Tensor:
+    def condition(self, vector: Tensor, seen: Tensor | None) -> Tensor:
+        """Vectors (B, T_o, D) and image features (B, T_o, V) -> condition (B, T_o * (F + V))."""
+        steps = self.normalize_observation.normalize(self.features.observation(vector))
+        if seen is not None:
+            steps = torch.cat([steps, seen.to(steps.dtype)], dim=-1)
+        return steps.flatten(1)
+
+    def encode(self, vector: Tensor, actions: Tensor) -> Tensor:
         """Actions (B, T_p, A) in task units -> what the denoiser sees, in [-1, 1]."""
-        return self.normalize_action.normalize(self.features.encode(observations, actions))
+        return self.normalize_action.normalize(self.features.encode(vector, actions))
 
-    def decode(self, observations: Tensor, clean: Tensor) -> Tensor:
+    def decode(self, vector: Tensor, clean: Tensor) -> Tensor:
         """Inverse of `encode`."""
-        return self.features.decode(observations, self.normalize_action.denormalize(clean))
+        return self.features.decode(vector, self.normalize_action.denormalize(clean))
 
-    def loss(self, observations: Tensor, actions: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+    def loss(
+        self,
+        observations: Observations,
+        actions: Tensor,
+        noise: Tensor,
+        steps: Tensor,
+        seen: Tensor | None = None,
+    ) -> Tensor:
         """Mean squared error of the prediction (Ho et al. 2020, eq. 14).
 
-        actions: (B, T_p, A) in task units; noise: (B, T_p, A) from N(0, I); steps: (B,) in [0, T).
+        actions: (B, T_p, A) in task units; noise: (B, T_p, A) from N(0, I); steps: (B,) in [0, T);
+        seen: the image features (B, T_o, V), where they are known already.
         """
-        clean = self.encode(observations, actions)
+        vector = observations.vector
+        seen = self.look(observations) if seen is None else seen
+        clean = self.encode(vector, actions)
         noisy = self.schedule.add_noise(clean, noise, steps)
-        output = self.denoiser(noisy, steps, self.condition(observations))
+        output = self.denoiser(noisy, steps, self.condition(vector, seen))
         target = noise if self.recipe.diffusion.prediction == 'epsilon' else clean
-        return functional.mse_loss(output, target)
+        return functional.mse_loss(output.float(), target)
 
     @torch.no_grad()
     def predict(
         self,
-        observations: Tensor,
+        observations: Observations,
         noise: Tensor,
         generator: torch.Generator | None = None,
         watch: Watcher | None = None,
+        seen: Tensor | None = None,
     ) -> Tensor:
         """Denoise action chunks.
 
-        observations: (B, T_o, D); noise: (B, T_p, A) from N(0, I). `generator` feeds the DDPM
-        sampler's own noise and is not needed for DDIM; `watch(step, x)` sees the intermediates,
-        in the denoiser's terms. Returns actions (B, T_p, A) in task units; action
-        `task.horizons.now` is the one decided at the window's last step.
+        noise: (B, T_p, A) from N(0, I); seen: the image features (B, T_o, V), where they are known
+        already. `generator` feeds the DDPM sampler's own noise and is not needed for DDIM;
+        `watch(step, x)` sees the intermediates, in the denoiser's terms. Returns actions
+        (B, T_p, A) in task units; action `task.horizons.now` is the one decided at the window's
+        last step.
         """
-        condition = self.condition(observations)
+        seen = self.look(observations) if seen is None else seen
+        condition = self.condition(observations.vector, seen)
 
         def denoise(x: Tensor, step: int) -> Tensor:
             steps = torch.full((len(x),), step, device=x.device)
@@ -124,7 +150,18 @@ class DiffusionPolicy(nn.Module):
             clean = sampler.ddim(
                 denoise, noise, self.schedule, self.inference_steps, prediction, watch=watch
             )
-        return self.decode(observations, clean)
+        return self.decode(observations.vector, clean)
+
+
+def _vision(task: Task, recipe: Recipe) -> VisionEncoder | None:
+    if not task.cameras:
+        return None
+    if recipe.vision is None:
+        raise ValueError(
+            f'task {task.name!r} has cameras, but the recipe has no image encoder; give it one, '
+            f'as in vision: {{kind: resnet18}}'
+        )
+    return VisionEncoder(task.cameras, recipe.vision)
 
 
 def build_denoiser(task: Task, recipe: Recipe, condition_dim: int) -> nn.Module:

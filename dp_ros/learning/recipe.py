@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dp_ros import yamlfile
 from dp_ros.learning.sampler import Spacing
@@ -45,7 +45,50 @@ class BlockFrameFeatures(yamlfile.Settings):
     fine: float = Field(gt=0, description='length at which near-field features saturate')
 
 
-Features = Annotated[PlainFeatures | BlockFrameFeatures, Field(discriminator='kind')]
+class RelativeFeatures(yamlfile.Settings):
+    """Actions relative to the first numbers of the newest observation (learning/features.py)."""
+
+    kind: Literal['relative']
+
+
+Features = Annotated[
+    PlainFeatures | RelativeFeatures | BlockFrameFeatures, Field(discriminator='kind')
+]
+
+
+class _Encoder(yamlfile.Settings):
+    """What every image encoder has (learning/vision.py)."""
+
+    keypoints: int = Field(default=32, ge=1, description='channels of the spatial softmax')
+    features: int = Field(default=64, ge=1, description='numbers for each camera and step')
+    shared: bool = Field(default=False, description='one network for all cameras')
+    crop: float = Field(default=0.9, gt=0, le=1, description='share of each side that is kept')
+    brightness: float = Field(default=0.1, ge=0, lt=1, description='largest change in training')
+    weights: str | None = Field(default=None, description='what to start from')
+    frozen: bool = Field(default=False, description='keep `weights` as they are')
+
+    @model_validator(mode='after')
+    def _frozen_has_weights(self) -> '_Encoder':
+        if self.frozen and self.weights is None:
+            raise ValueError(
+                'frozen needs weights: a random encoder that never learns sees little'
+            )
+        return self
+
+
+class ResnetEncoder(_Encoder):
+    """ResNet-18 (Chi et al. 2023): from scratch, from 'imagenet', or from a file such as R3M's."""
+
+    kind: Literal['resnet18']
+
+
+class SmallEncoder(_Encoder):
+    """Five convolutions for a CPU; `weights` is a folder that `dp-ros pretrain` has written."""
+
+    kind: Literal['small']
+
+
+Vision = Annotated[ResnetEncoder | SmallEncoder, Field(discriminator='kind')]
 
 
 class Diffusion(yamlfile.Settings):
@@ -78,6 +121,7 @@ class Recipe(yamlfile.Settings):
 
     network: Network
     features: Features
+    vision: Vision | None = Field(default=None, description='for tasks with cameras')
     diffusion: Diffusion = Diffusion()
     optimiser: Optimiser
     validation_fraction: float = Field(default=0.05, gt=0, lt=0.9, description='of the episodes')

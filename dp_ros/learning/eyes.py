@@ -1,0 +1,68 @@
+"""Image features of single frames, each frame encoded once."""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dp_ros.learning.onnx_network import Array, OnnxNetwork
+from dp_ros.learning.vision import VisionEncoder
+
+# Two frames of each of a dozen cameras, and as many encoded ahead.
+FRAMES_KEPT = 48
+
+
+class _OneCamera(nn.Module):
+    def __init__(self, vision: VisionEncoder, camera: str) -> None:
+        super().__init__()
+        self._vision, self._camera = vision, camera
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self._vision.encode(self._camera, frames)
+
+
+class Eyes:
+    """`features(camera, stamp_ns, image)`: a frame is encoded when its stamp is new.
+
+    On a CPU the encoders run in ONNX Runtime, else in torch on `device`.
+    """
+
+    def __init__(self, vision: VisionEncoder, device: torch.device) -> None:
+        self._vision, self._device = vision.eval(), device
+        self._kept: OrderedDict[tuple[str, int], Array] = OrderedDict()
+        self.encoded = 0
+        self._networks: dict[str, OnnxNetwork] = {}
+        if device.type == 'cpu':
+            for name, camera in vision.cameras.items():
+                width, height = camera.size
+                frame = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+                self._networks[name] = OnnxNetwork(_OneCamera(vision, name), {'frames': frame})
+
+    def features(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> Array:
+        """Prepared frame (H, W, 3) uint8 -> features (F,)."""
+        key = (camera, stamp_ns)
+        if key not in self._kept:
+            self._kept[key] = self._encode(camera, image)
+            self.encoded += 1
+            while len(self._kept) > FRAMES_KEPT:
+                self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def _encode(self, camera: str, image: NDArray[np.uint8]) -> Array:
+        if camera not in self._vision.cameras:
+            known = list(self._vision.cameras)
+            raise ValueError(f'the policy knows the cameras {known}, not {camera!r}')
+        width, height = self._vision.cameras[camera].size
+        if image.shape != (height, width, 3) or image.dtype != np.uint8:
+            raise ValueError(
+                f'camera {camera!r}: expected prepared frames ({height}, {width}, 3) uint8, found '
+                f'{image.shape} {image.dtype}'
+            )
+        frames = np.ascontiguousarray(image)[None]
+        if camera in self._networks:
+            return self._networks[camera](frames)[0]
+        on_device = torch.from_numpy(frames).to(self._device)
+        features: Array = self._vision.encode(camera, on_device)[0].float().cpu().numpy()
+        return features
