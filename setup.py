@@ -46,6 +46,7 @@ setup(
         'safetensors',
         'tensorboard',
         'torch',
+        'torchvision',
         # data and configuration
         'pydantic',
         'PyYAML',
@@ -54,6 +55,9 @@ setup(
         'mujoco',
         'shapely',
         'ur-rtde',
+        # cameras: webcams and the resampling of every frame; RealSense
+        'opencv-python',
+        'pyrealsense2',
         # the command line and what it draws
         'av',
         'matplotlib',

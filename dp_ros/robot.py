@@ -74,7 +74,7 @@ class RealSenseSettings(yamlfile.Settings):
     width: int = Field(default=640, gt=0, description='[px]')
     height: int = Field(default=480, gt=0)
     rate_hz: int = Field(default=30, gt=0)
-    exposure_us: float | None = Field(default=120, gt=0, description='None: automatic')
+    exposure_us: float | None = Field(default=12_000, gt=0, description='None: automatic')
     gain: float | None = Field(default=0, ge=0)
     white_balance_k: float | None = Field(default=5900, gt=0, description='None: automatic')
     warm_up_s: float = Field(default=1.0, ge=0, description='frames thrown away at the start')

@@ -67,14 +67,15 @@ choose_ros() {
     fi
 }
 
-# Libraries that the wheels expect from the system: off-screen rendering of the cell (OSMesa), and
-# what the OpenCV of the benchmark environment is linked with (GL, GLib).
+# Libraries that the wheels expect from the system: off-screen rendering of the cell (OSMesa), what
+# OpenCV is linked with (GL, GLib), and what pyrealsense2 does not load without (libusb).
 install_system_packages() {
     local libraries packages=() root=()
     libraries=$(ldconfig -p)
     [[ $libraries == *libOSMesa.so* ]] || packages+=(libosmesa6)
     [[ $libraries == *libGL.so.1* ]] || packages+=(libgl1)
     [[ $libraries == *libgthread-2.0.so.0* ]] || packages+=(libglib2.0-0)
+    [[ $libraries == *libusb-1.0.so.0* ]] || packages+=(libusb-1.0-0)
     "$python" -c 'import ensurepip' 2>/dev/null || packages+=("python$(version_of "$python")-venv")
     ((${#packages[@]})) || return 0
 

@@ -19,6 +19,12 @@ CELL = paths.share('config', 'robots', 'ur5e_sim.yaml')
 TASK = load_task(paths.share('config', 'tasks', 'pusht_cell.yaml'))
 
 
+EYES = load_task(paths.share('config', 'tasks', 'pusht_cell_image.yaml'))
+REAL = {'driver': 'realsense', 'serial': '1234'}
+WEBCAM = {'driver': 'webcam', 'device': '/dev/video0'}
+VIEW = {'driver': 'cell', 'view': 'wrist'}
+
+
 def changed(place, value):
     content = yaml.safe_load(CELL.read_text())
     inner = content
@@ -51,6 +57,30 @@ def test_shipped_robots_load_and_survive_a_round_trip(path):
         (('joint', 'speed'), [1, 1, 1, 1, 1, 0], ['must be above 0']),
         (('joint', 'acceleration'), [1, -1, 1, 1, 1, 1], ['must be above 0']),
         (('joint', 'step'), 0, ['joint.step']),
+        (('cameras',), {'two words': REAL}, ['cameras.two words']),
+        (
+            ('cameras',),
+            {'a': {'driver': 'zed'}},
+            ["'realsense'", "'webcam'", "'cell'"],
+        ),
+        (('cameras',), {'a': {'driver': 'realsense'}}, ['cameras.a.realsense.serial', 'missing']),
+        (('cameras',), {'a': REAL | {'serial': ''}}, ['cameras.a.realsense.serial']),
+        (
+            ('cameras',),
+            {'a': REAL | {'width': 0}},
+            ['a.realsense.width', 'greater than 0'],
+        ),
+        (('cameras',), {'a': REAL | {'exposure_us': 0}}, ['cameras.a.realsense.exposure_us']),
+        (
+            ('cameras',),
+            {'a': REAL | {'device': 'x'}},
+            ['unknown key', "realsense.device'"],
+        ),
+        (('cameras',), {'a': WEBCAM | {'device': ''}}, ['cameras.a.webcam.device']),
+        (('cameras',), {'a': VIEW | {'view': 'side'}}, ['view', "'overhead'", "found 'side'"]),
+        (('cameras',), {'a': VIEW | {'drop': 1}}, ['cameras.a.cell.drop', 'less than 1']),
+        (('latencies_s',), {'/a': -0.01}, ['latencies_s./a', 'found -0.01']),
+        (('latencies_s',), {'/a': 20}, ['latencies_s./a', 'found 20']),
     ],
 )
 def test_a_wrong_robot_file_names_the_key(place, value, words):
@@ -95,3 +125,57 @@ def test_the_total_acceleration_of_the_tcp_keeps_its_limit_in_every_direction(se
     total = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / dt
     assert total.max() <= most * (1 + 1e-9) + 1e-10
     assert np.linalg.norm(velocity, axis=1).max() <= speed * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ('one', 'device'),
+    [(REAL, 'serial 1234'), (WEBCAM, '/dev/video0'), (VIEW, 'view wrist')],
+)
+def test_one_device_under_two_names_is_refused(one, device):
+    with pytest.raises(ConfigError, match=f"cameras 'left' and 'right' are the same .* {device};"):
+        yamlfile.parse(
+            Robot,
+            changed(('cameras',), {'left': one, 'right': one | {'rate_hz': 15}}),
+            'cell.yaml',
+        )
+
+
+def test_cameras_of_all_kinds_stand_side_by_side():
+    cameras = {'a': REAL, 'b': REAL | {'serial': '5678'}, 'c': WEBCAM, 'd': VIEW}
+    robot = yamlfile.parse(Robot, changed(('cameras',), cameras), 'cell.yaml')
+    kinds = [type(camera).__name__ for camera in robot.cameras.values()]
+    assert kinds == ['RealSenseSettings'] * 2 + ['WebcamSettings', 'CellCameraSettings']
+    assert yamlfile.parse(Robot, yaml.safe_load(yamlfile.dump(robot)), 'again') == robot
+
+
+def test_a_robot_needs_no_cameras_for_a_task_without_images():
+    robot = yamlfile.parse(Robot, changed(('cameras',), {}), 'cell.yaml')
+    robot.require_cameras(TASK, 'cell.yaml')
+
+
+def test_the_shipped_cell_has_the_cameras_of_its_task():
+    load_robot(CELL).require_cameras(EYES, 'ur5e_sim.yaml')
+
+
+def test_cameras_that_the_task_names_otherwise_are_refused_with_both_lists():
+    cameras = {'wrist': VIEW, 'front': VIEW | {'view': 'overhead'}}
+    robot = yamlfile.parse(Robot, changed(('cameras',), cameras), 'cell.yaml')
+    with pytest.raises(ValueError, match='missing') as caught:
+        robot.require_cameras(EYES, 'cell.yaml')
+    text = str(caught.value)
+    assert "'pusht_cell_image' sees the cameras ['overhead', 'wrist']" in text
+    assert "cell.yaml has ['wrist', 'front']: ['overhead'] missing" in text
+
+
+def test_frames_of_another_size_than_the_tasks_are_refused_with_both_sizes():
+    robot = yamlfile.parse(Robot, changed(('cameras', 'wrist', 'width'), 640), 'cell.yaml')
+    with pytest.raises(ValueError, match=r'sets 640 x 240 pixels, .* expects 320 x 240') as caught:
+        robot.require_cameras(EYES, 'cell.yaml')
+    assert "camera 'wrist': cell.yaml" in str(caught.value)
+
+
+def test_latencies_are_whole_nanoseconds_and_0_where_none_is_given():
+    content = changed(('latencies_s',), {'/tcp_pose': 0.0123456789})
+    robot = yamlfile.parse(Robot, content, 'cell.yaml')
+    assert robot.latency_ns('/tcp_pose') == 12_345_679
+    assert robot.latency_ns('/joint_states') == 0

@@ -88,16 +88,91 @@ def test_there_are_shipped_tasks():
         (('observations', 0, 'topic'), 'tcp_pose', ['topic: ', "found 'tcp_pose'"]),
         (('observations', 0, 'name'), 'two words', ['name: ']),
         (('observations', 1, 'name'), 'tcp', ["two observations bear one name: ['tcp', 'tcp']"]),
-        (('observations', 0, 'type'), 'image', ['image', 'pose', 'joints']),
+        (('observations', 0, 'type'), 'sound', ['sound', 'pose', 'joints', 'image']),
         (('observations', 0, 'components'), ['x', 'jaw'], ["['jaw']", 'valid: x, y, z, yaw']),
         (('observations', 0, 'tolerance_s'), 0, ['tolerance_s: ']),
-        (('observations', 0, 'latency_s'), -1, ['latency_s: ']),
+        # Latencies belong to the robot file: another robot has other ones.
+        (('observations', 0, 'latency_s'), 0.1, ["unknown key 'observations.0.pose.latency_s'"]),
     ],
 )
 def test_a_wrong_description_names_the_key(place, value, words):
     text = fault(place, value)
     assert text.startswith('task.yaml: ')
     assert all(word in text for word in words), text
+
+
+IMAGE = {'type': 'image', 'name': 'eye', 'width': 320, 'height': 240, 'size': [80, 60]}
+
+
+def with_image(**changes):
+    """The description with an image stream; a value of None removes its key."""
+    image = {key: value for key, value in (IMAGE | changes).items() if value is not None}
+    return [*DESCRIPTION['observations'], image]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'width': None}, ["'observations.2.image.width' is missing"]),
+        ({'size': None}, ["'observations.2.image.size' is missing"]),
+        ({'width': 0}, ['image.width: ', 'greater than 0']),
+        ({'size': [0, 60]}, ['size (0, 60) must be at least 1 x 1 pixel']),
+        ({'size': [80]}, ['image.size']),
+        ({'crop': [0, 0, 321, 240]}, ['crop (0, 0, 321, 240)', 'inside', '320 x 240 pixels']),
+        ({'crop': [1, 0, 320, 240]}, ['crop (1, 0, 320, 240)', 'inside']),
+        ({'crop': [0, 1, 320, 240]}, ['inside']),
+        ({'crop': [-1, 0, 10, 10]}, ['inside']),
+        ({'crop': [0, -1, 10, 10]}, ['inside']),
+        ({'crop': [10, 10, 0, 10]}, ['inside']),
+        ({'crop': [10, 10, 10, 0]}, ['inside']),
+        ({'crop': [320, 0, 1, 1]}, ['inside']),
+        ({'rate_hz': 0}, ['image.rate_hz: ']),
+        ({'tolerance_s': 0}, ['image.tolerance_s: ']),
+        ({'topic': '/eye'}, ["unknown key 'observations.2.image.topic'"]),
+        ({'name': 'tcp'}, ['two observations bear one name']),
+        ({'name': 'my eye'}, ['image.name: ']),
+    ],
+)
+def test_a_wrong_image_stream_names_the_key(changes, words):
+    text = fault(('observations',), with_image(**changes))
+    assert all(word in text for word in words), text
+
+
+@given(*[st.integers(-2, 12)] * 4)
+@settings(max_examples=200, deadline=None)
+def test_a_crop_is_accepted_exactly_when_its_pixels_are_there(left, top, width, height):
+    columns, rows = range(left, left + width), range(top, top + height)
+    content = with_image(width=10, height=8, crop=[left, top, width, height])
+    if columns and rows and set(columns) <= set(range(10)) and set(rows) <= set(range(8)):
+        assert task(('observations',), content).cameras[0].box == (left, top, width, height)
+    else:
+        assert 'inside the frame of 10 x 8 pixels' in fault(('observations',), content)
+
+
+def test_cameras_and_vectors_are_told_apart_in_the_order_of_the_task():
+    images = [with_image()[-1], with_image(name='wrist', crop=[5, 6, 7, 8])[-1]]
+    tcp, arm = DESCRIPTION['observations']
+    made = task(('observations',), [images[0], tcp, images[1], arm])
+    assert [stream.name for stream in made.cameras] == ['eye', 'wrist']
+    assert [stream.name for stream in made.vectors] == ['tcp', 'arm']
+    assert made.observation_dim == 5  # images do not count
+    assert [stream.topic for stream in made.cameras] == [
+        '/eye/color/image_raw',
+        '/wrist/color/image_raw',
+    ]
+    assert [stream.box for stream in made.cameras] == [(0, 0, 320, 240), (5, 6, 7, 8)]
+
+
+def test_a_task_of_images_alone_is_refused():
+    content = with_image()[-1:]
+    assert 'at least one stream of poses or joints' in fault(('observations',), content)
+
+
+def test_another_crop_is_another_task():
+    one, other = (
+        task(('observations',), with_image(crop=[0, 0, width, 240])) for width in (320, 300)
+    )
+    assert one.difference(other) == 'observations[2].crop[2]: 320 against 300'
 
 
 @pytest.mark.parametrize(

@@ -21,5 +21,4 @@ def prepare(frame: NDArray[np.uint8], stream: ImageStream) -> NDArray[np.uint8]:
         )
     left, top, width, height = stream.box
     view = frame[top : top + height, left : left + width]
-    resampled: NDArray[np.uint8] = cv2.resize(view, stream.size, interpolation=cv2.INTER_AREA)
-    return resampled
+    return np.asarray(cv2.resize(view, stream.size, interpolation=cv2.INTER_AREA), np.uint8)

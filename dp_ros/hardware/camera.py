@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class CameraError(Exception):
-    """The camera cannot do what was asked; the text says what was expected, what came, what to do."""
+    """The camera cannot do what was asked; the text says what was expected and what to do."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
-"""Which arms there are: one line each."""
+"""Which arms and cameras there are: one line each. A camera's library loads when it is used."""
 
 from collections.abc import Callable
+from typing import Any
 
 from dp_ros.hardware.arm import Arm
+from dp_ros.hardware.camera import Camera
 from dp_ros.hardware.ur import URArm
-from dp_ros.robot import Robot
+from dp_ros.robot import RealSenseSettings, Robot, WebcamSettings
 
 
 def _universal_robots(robot: Robot) -> Arm:
@@ -21,7 +23,21 @@ def _universal_robots(robot: Robot) -> Arm:
     )
 
 
+def _realsense(settings: RealSenseSettings) -> Camera:
+    from dp_ros.hardware.realsense import RealSense
+
+    return RealSense(settings)
+
+
+def _webcam(settings: WebcamSettings) -> Camera:
+    from dp_ros.hardware.webcam import Webcam
+
+    return Webcam(settings)
+
+
 DRIVERS: dict[str, Callable[[Robot], Arm]] = {'ur': _universal_robots}
+# By the driver that a camera's settings name, from these settings; not opened yet.
+CAMERAS: dict[str, Callable[[Any], Camera]] = {'realsense': _realsense, 'webcam': _webcam}
 
 
 def make_arm(robot: Robot) -> Arm:

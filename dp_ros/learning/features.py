@@ -39,7 +39,7 @@ class Plain:
 class Relative:
     """Actions relative to the newest observation: both begin with the same A numbers.
 
-    The near actions, which are executed, then keep a fine scale (Chi et al. 2024, UMI, sec. III-B).
+    The near actions, which are executed, then keep a fine scale (Chi et al. 2024, UMI).
     """
 
     def observation(self, observations: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ class _ImageNetRange(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.scale: Tensor
         self.register_buffer('mean', torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer(
             'scale', 1 / torch.tensor(_DEVIATION)[:, None, None], persistent=False
@@ -45,12 +47,14 @@ def backbone(recipe: ResnetEncoder) -> nn.Module:
     """
     torchvision = import_torchvision()
     network = torchvision.models.resnet18(weights=None)
-    if recipe.weights is not None:
-        frozen = torchvision.ops.FrozenBatchNorm2d
-        replace_modules(network, nn.BatchNorm2d, lambda norm: frozen(norm.num_features))
-    else:
-        replace_modules(network, nn.BatchNorm2d, lambda norm: group_norm(norm.num_features))
+    norm = group_norm if recipe.weights is None else torchvision.ops.FrozenBatchNorm2d
+    replace_modules(network, nn.BatchNorm2d, lambda old: norm(_channels(old)))
     return nn.Sequential(_ImageNetRange(), *list(network.children())[:-2])
+
+
+def _channels(norm: nn.Module) -> int:
+    assert isinstance(norm, nn.BatchNorm2d)
+    return norm.num_features
 
 
 def load_weights(network: nn.Module, weights: str) -> None:

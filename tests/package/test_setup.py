@@ -27,7 +27,7 @@ case "$*" in
 esac
 """
 
-LIBRARIES = 'libOSMesa.so.8 libGL.so.1 libgthread-2.0.so.0'
+LIBRARIES = 'libOSMesa.so.8 libGL.so.1 libgthread-2.0.so.0 libusb-1.0.so.0'
 
 
 class Machine:
@@ -186,10 +186,10 @@ def test_missing_libraries_come_from_apt(machine):
     machine.has('ldconfig', 'echo libGL.so.1')
     done = machine.setup()
     assert done.returncode == 0, done.stderr
-    assert 'libosmesa6 libglib2.0-0.' in done.stdout
+    assert 'libosmesa6 libglib2.0-0 libusb-1.0-0.' in done.stdout
     asked = machine.asked()
     assert 'apt-get update' in asked
-    assert 'libosmesa6 libglib2.0-0' in asked
+    assert 'libosmesa6 libglib2.0-0 libusb-1.0-0' in asked
 
 
 def test_a_user_without_root_uses_sudo(machine):
