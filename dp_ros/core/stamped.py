@@ -4,7 +4,8 @@ Times are integer nanoseconds of ROS time. Arrays are read-only float64.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,21 +22,26 @@ def frozen_array(values: ArrayLike) -> Array:
 
 @dataclass(frozen=True)
 class Sample:
-    """One value of a stream: pose (7,) x y z qx qy qz qw, or joint positions (n,) [rad]."""
+    """One value of a stream: pose (7,) x y z qx qy qz qw, or joint positions (n,) [rad].
+
+    In a stream of images the value is whatever holds the frame; the core never looks into it.
+    """
 
     stamp_ns: int
-    value: Array
+    value: Any
 
 
 @dataclass(frozen=True)
 class ObservationWindow:
     """Aligned observations: `streams[name]` is (T_o, n), row i at `stamps_ns[i]`.
 
-    The last row is the anchor.
+    The last row is the anchor. `frames[name]` holds T_o samples of a stream of images by
+    reference, sample i stamped at or before `stamps_ns[i]`.
     """
 
     stamps_ns: tuple[int, ...]
     streams: Mapping[str, Array]
+    frames: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
 
     @property
     def anchor_ns(self) -> int:

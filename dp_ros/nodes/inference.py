@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from std_msgs.msg import String
 
 from dp_ros.core.mode import Mode
 from dp_ros.core.receding import RecedingHorizon
+from dp_ros.core.refusal import Refused
 from dp_ros.core.stamped import ActionChunk, ObservationWindow, frozen_array
-from dp_ros.core.window import Refused
 from dp_ros.learning import checkpoint
-from dp_ros.learning.engine import Engine
+from dp_ros.learning.engine import Engine, StampedImage
 from dp_ros.nodes import convert, topics
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.observation import ObservationNode
@@ -26,6 +27,8 @@ WARM_UP_CHUNKS = 3
 REPORT_PERIOD_S = 0.5
 # From publishing a chunk to its place in the executor's schedule; what is due sooner is not sent.
 TRANSPORT_MARGIN_NS = 25_000_000
+# The next anchor is never further ahead than the horizons; if it is, time has been set back.
+CLOCK_SET_BACK_NS = 1_000_000_000
 
 
 class InferenceNode(LifecycleNode):
@@ -128,8 +131,13 @@ class InferenceNode(LifecycleNode):
 
     def _on_sample(self) -> None:
         # Waking the planning thread costs it the interpreter, so only when there is work.
-        if self._commanding and self._now_ns() >= self._horizon.next_anchor_ns:
+        if self._commanding and self._now_ns() >= self._work_from_ns():
             self._notify()
+
+    def _work_from_ns(self) -> int:
+        """When samples of the next window begin to matter: a frame as soon as it is known."""
+        ahead = self._task.horizons.observation - 1 if self._task.cameras else 0
+        return self._horizon.next_anchor_ns - ahead * self._task.period_ns
 
     def _notify(self) -> None:
         with self._wake:
@@ -141,16 +149,22 @@ class InferenceNode(LifecycleNode):
         while not self._stopping:
             anchor = self._next_anchor()
             if anchor is None:
+                self._look_ahead()
                 continue
             window = self._observation.window(anchor)
             if isinstance(window, Refused):
                 self._refuse(anchor, window)
-            else:
-                self._plan(window)
+                continue
+            frames = self._observation.images(window)
+            if isinstance(frames, Refused):
+                self._refuse(anchor, frames)
+                continue
+            self._plan(window, frames)
 
     def _next_anchor(self) -> int | None:
         """Wait for the next window's anchor; None after a while without one."""
         with self._wake:
+            self._mind_the_clock()
             # The newest anchor is asked for inside, so that no sample slips past the wait.
             anchor = self._horizon.anchor(self._observation.newest_anchor_ns())
             if not self._commanding or anchor is None:
@@ -158,13 +172,29 @@ class InferenceNode(LifecycleNode):
                 return None
             return anchor
 
-    def _plan(self, window: ObservationWindow) -> None:
+    def _mind_the_clock(self) -> None:
+        horizons = self._task.horizons
+        furthest = max(horizons.observation, horizons.action) * self._task.period_ns
+        now_ns = self._now_ns()
+        if self._horizon.next_anchor_ns > now_ns + furthest + CLOCK_SET_BACK_NS:
+            self._horizon = self._horizon.started(now_ns)
+
+    def _look_ahead(self) -> None:
+        """Encode what is already known of the next window, so that its last frames remain."""
+        if not self._commanding:
+            return
+        for camera, frame in self._observation.settled(self._horizon.next_anchor_ns):
+            image = self._observation.image(camera, frame)
+            if not isinstance(image, Refused):
+                self._engine.encode(camera, frame.stamp_ns, image)
+
+    def _plan(self, window: ObservationWindow, frames: Mapping[str, list[StampedImage]]) -> None:
         anchor = window.anchor_ns
         window_ms = (self._now_ns() - anchor) / 1e6
         begun = time.monotonic()
         observations = self._task.vector(dict(window.streams))
         noise = torch.randn(self._engine.noise_shape, generator=self._generator).numpy()
-        actions = self._engine.predict(observations, noise)
+        actions = self._engine.predict(observations, noise, frames)
         inference_ms = (time.monotonic() - begun) * 1e3
         action = self._task.action
         waypoints = action.poses(actions) if isinstance(action, CartesianAction) else actions

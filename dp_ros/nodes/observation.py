@@ -5,18 +5,29 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from builtin_interfaces.msg import Time as TimeMessage
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import JointState
+from rclpy.time import Time
 
+from dp_ros.core.refusal import Refusal, Refused
 from dp_ros.core.stamped import ObservationWindow, Sample
-from dp_ros.core.window import Refused, StreamSpec, WindowBuilder
-from dp_ros.nodes import convert, topics
+from dp_ros.core.window import WindowBuilder
+from dp_ros.nodes import topics
+from dp_ros.nodes.convert import MessageError
+from dp_ros.nodes.filters import Cache, Subscriber
 from dp_ros.nodes.health import Health
+from dp_ros.nodes.images import Pixels
 from dp_ros.nodes.parameters import declare
-from dp_ros.task import PoseStream, Task, load_task
+from dp_ros.nodes.stream_inputs import StreamInput, stream_inputs
+from dp_ros.robot import Robot, load_robot
+from dp_ros.task import Task, load_task
 
 REPORT_PERIOD_S = 0.5
+RATE_MESSAGES = 16  # a stream's rate is that of so many messages
+ALL_TIME = [Time.from_msg(TimeMessage(sec=seconds)) for seconds in (0, 2**31 - 1)]
 
 
 class ObservationNode(LifecycleNode):
@@ -25,46 +36,62 @@ class ObservationNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__('observation')
         self._task_file = declare(self, 'task', '', 'task description (YAML file)')
+        self._robot_file = declare(
+            self, 'robot', '', 'robot file (YAML); may be empty where the task has no cameras'
+        )
         declare(self, 'autostart', True, 'configure and activate at start')
         self._health = Health(self)
         self._lock = threading.Lock()
         self._builder: WindowBuilder | None = None
         self._refusals: Counter[str] = Counter()
+        self._malformed: Counter[str] = Counter()
         self._last_refusal = ''
-        self._malformed = 0
+        self._clock_jumps = 0
         self.hopeless = ''
-        self._inputs: list[Any] = []
+        self._inputs: list[StreamInput] = []
+        self._caches: dict[str, Any] = {}
+        self._subscribers: list[Any] = []
         self.on_sample: Callable[[], None] = lambda: None
         self.create_timer(REPORT_PERIOD_S, self._report)
+        backwards = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
+        # The handle ends the watch when it is dropped.
+        self._jump_handle = self.get_clock().create_jump_callback(
+            backwards, post_callback=self._on_clock_jump
+        )
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read the task description."""
+        """Read the task description and the robot file."""
         try:
-            self._task = load_task(self._task_file)
+            task = load_task(self._task_file)
+            robot = _robot_for(task, self._robot_file)
         except ValueError as error:
             self.hopeless = str(error)
             self.get_logger().error(self.hopeless)
             return TransitionCallbackReturn.FAILURE
-        self._builder = window_builder(self._task)
+        self._inputs = stream_inputs(task, robot)
+        self._builder = window_builder(task, self._inputs)
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to every stream of the task."""
-        for stream in self._task.observations:
-            message = topics.TCP_POSE.type if isinstance(stream, PoseStream) else JointState
-            callback = self._receiver(stream)
-            self._inputs.append(
-                self.create_subscription(message, stream.topic, callback, topics.SENSOR)
-            )
+        for stream in self._inputs:
+            subscriber = Subscriber(self, stream.type, stream.topic, qos_profile=topics.SENSOR)
+            cache = Cache(subscriber, RATE_MESSAGES)
+            cache.registerCallback(self._receive, stream)
+            self._subscribers.append(subscriber)
+            self._caches[stream.name] = cache
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and forget."""
-        while self._inputs:
-            self.destroy_subscription(self._inputs.pop())
+        while self._subscribers:
+            self.destroy_subscription(self._subscribers.pop().sub)
+        self._caches.clear()
         with self._lock:
             self._buffers.clear()
         return TransitionCallbackReturn.SUCCESS
+
+    # What the inference node asks for, in its planning thread.
 
     def newest_anchor_ns(self) -> int | None:
         """The newest grid time that every stream covers."""
@@ -76,9 +103,91 @@ class ObservationNode(LifecycleNode):
         with self._lock:
             window = self._buffers.window(anchor_ns, self._now_ns())
         if isinstance(window, Refused):
-            self._refusals[f'{window.stream}_{window.reason.name.lower()}'] += 1
-            self._last_refusal = str(window)
+            self._count(window)
         return window
+
+    def settled(self, anchor_ns: int) -> list[tuple[str, Sample]]:
+        """(camera, frame): frames that the window ending at `anchor_ns` will hold for certain."""
+        with self._lock:
+            return self._buffers.settled(anchor_ns)
+
+    def image(self, camera: str, frame: Sample) -> Pixels | Refused:
+        """A frame as the policy sees it, made once; or why it cannot be had, which is counted."""
+        try:
+            seen: Pixels = frame.value.prepared()
+        except MessageError as error:
+            refused = Refused(Refusal.MALFORMED, camera, str(error))
+            self._count(refused)
+            return refused
+        return seen
+
+    def images(self, window: ObservationWindow) -> dict[str, list[tuple[int, Pixels]]] | Refused:
+        """Camera -> its T_o (capture time [ns], frame as the policy sees it), or why not."""
+        seen: dict[str, list[tuple[int, Pixels]]] = {}
+        for camera, frames in window.frames.items():
+            seen[camera] = []
+            for frame in frames:
+                image = self.image(camera, frame)
+                if isinstance(image, Refused):
+                    return image
+                seen[camera].append((frame.stamp_ns, image))
+        return seen
+
+    # ROS callbacks, in the main thread.
+
+    def _receive(self, message: Any, stream: StreamInput) -> None:
+        try:
+            sample = stream.sample(message)
+        except MessageError as error:
+            self._malformed[stream.name] += 1
+            with self._lock:
+                self._buffers.set_fault(stream.name, Refusal.MALFORMED, str(error))
+            return
+        with self._lock:
+            self._buffers.add(stream.name, sample, self._now_ns())
+            self._buffers.set_fault(stream.name, stream.fault, 'for a second or more')
+        self.on_sample()
+
+    def _on_clock_jump(self, jump: Any) -> None:
+        self._clock_jumps += 1
+        with self._lock:
+            if self._builder is not None:
+                self._builder.clear('ROS time itself')
+
+    def _report(self) -> None:
+        if self._builder is None:
+            return
+        now_ns = self._now_ns()
+        with self._lock:
+            ages, counts = self._builder.ages_ns(now_ns), self._builder.counts()
+            troubles = self._builder.troubles(now_ns)
+            refusals, last_refusal = dict(self._refusals), self._last_refusal
+        values: dict[str, Any] = {}
+        for name, age in ages.items():
+            values[f'{name}_age_ms'] = 'none' if age is None else f'{age / 1e6:.1f}'
+            values[f'{name}_rate_hz'] = f'{self._rate_hz(name):.1f}'
+            values |= {f'{name}_{what}': count for what, count in counts[name].items()}
+            values[f'{name}_malformed'] = self._malformed[name]
+        values |= {f'refused_{name}': count for name, count in refusals.items()}
+        values |= {'clock_jumps': self._clock_jumps, 'last_refusal': last_refusal}
+        waiting = all(trouble.reason is Refusal.MISSING for trouble in troubles)
+        level = DiagnosticStatus.WARN if waiting else DiagnosticStatus.ERROR
+        if not troubles:
+            level = DiagnosticStatus.OK
+        text = '; '.join(map(str, troubles)) or 'all streams arrive'
+        self._health.report('observation', level, text, values)
+
+    def _rate_hz(self, name: str) -> float:
+        """Messages a second by their stamps, over the last few; 0 where there are not two."""
+        held = self._caches[name].getInterval(*ALL_TIME) if name in self._caches else []
+        stamps = [Time.from_msg(message.header.stamp).nanoseconds for message in held]
+        span = max(stamps) - min(stamps) if stamps else 0
+        return (len(stamps) - 1) * 1e9 / span if span else 0.0
+
+    def _count(self, refused: Refused) -> None:
+        with self._lock:
+            self._refusals[f'{refused.stream}_{refused.reason.name.lower()}'] += 1
+            self._last_refusal = str(refused)
 
     @property
     def _buffers(self) -> WindowBuilder:
@@ -86,51 +195,26 @@ class ObservationNode(LifecycleNode):
             raise RuntimeError('the observation node is not configured')
         return self._builder
 
-    def _receiver(self, stream: Any) -> Callable[[Any], None]:
-        latency_ns = round(stream.latency_s * 1e9)
-
-        def sample(message: Any) -> Sample:
-            if isinstance(stream, PoseStream):
-                return convert.pose_sample(message, latency_ns)
-            return convert.joint_sample(message, stream.components, latency_ns)
-
-        def receive(message: Any) -> None:
-            try:
-                value = sample(message)
-            except convert.MessageError as error:
-                self._malformed += 1
-                self._last_refusal = f'{stream.name}: {error}'
-                return
-            with self._lock:
-                self._buffers.add(stream.name, value)
-            self.on_sample()
-
-        return receive
-
-    def _report(self) -> None:
-        if self._builder is None:
-            return
-        with self._lock:
-            ages = self._builder.ages_ns(self._now_ns())
-        missing = [name for name, age in ages.items() if age is None]
-        values: dict[str, Any] = {
-            **{f'{k}_age_ms': 'none' if v is None else f'{v / 1e6:.1f}' for k, v in ages.items()},
-            **{f'refused_{name}': count for name, count in self._refusals.items()},
-            'malformed': self._malformed,
-            'last_refusal': self._last_refusal,
-        }
-        level = DiagnosticStatus.WARN if missing else DiagnosticStatus.OK
-        text = f'no sample yet of: {", ".join(missing)}' if missing else 'all streams arrive'
-        self._health.report('observation', level, text, values)
-
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
 
-def window_builder(task: Task) -> WindowBuilder:
+def window_builder(task: Task, inputs: list[StreamInput]) -> WindowBuilder:
     """Empty buffers for the streams of `task`."""
-    specs = {
-        stream.name: StreamSpec(isinstance(stream, PoseStream), round(stream.tolerance_s * 1e9))
-        for stream in task.observations
-    }
+    specs = {stream.name: stream.spec for stream in inputs}
     return WindowBuilder(specs, task.period_ns, task.horizons.observation)
+
+
+def _robot_for(task: Task, robot_file: str) -> Robot | None:
+    """The robot file, checked against the cameras of `task`; raises ValueError."""
+    if not robot_file and task.cameras:
+        names = [camera.name for camera in task.cameras]
+        raise ValueError(
+            f'task {task.name!r} sees the cameras {names}: give the parameter robot, the robot '
+            f'file that describes them'
+        )
+    if not robot_file:
+        return None
+    robot = load_robot(robot_file)
+    robot.require_cameras(task, robot_file)
+    return robot

@@ -14,7 +14,7 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
 )
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
@@ -61,6 +61,20 @@ CARTESIAN_COMMAND = Topic('/executor/command', PoseStamped, SENSOR)
 JOINT_COMMAND = Topic('/executor/command', JointState, SENSOR)
 MODE = Topic('/executor/mode', String, LATCHED)
 DIAGNOSTICS = Topic('/diagnostics', DiagnosticArray, RELIABLE)
+
+
+def color_image(camera: str, jpeg: bool) -> Topic:
+    """The frames of a camera, named as realsense-ros and image_transport name them."""
+    raw = f'/{camera}/color/image_raw'
+    return (
+        Topic(f'{raw}/compressed', CompressedImage, SENSOR) if jpeg else Topic(raw, Image, SENSOR)
+    )
+
+
+def camera_info(camera: str) -> Topic:
+    """The calibration of a camera."""
+    return Topic(f'/{camera}/color/camera_info', CameraInfo, SENSOR)
+
 
 ARM_SERVICE = '/executor/arm'  # std_srvs/SetBool: true hands over to the policy, false lets go
 HOLD_SERVICE = '/executor/hold'  # std_srvs/Trigger: brake and stay
