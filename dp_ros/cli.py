@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dp_ros import __version__
-from dp_ros.bringup import GraphError
+from dp_ros.bringup import DEFAULT_POLICY, GraphError
 from dp_ros.paths import share
 
 app = typer.Typer(
@@ -31,7 +31,13 @@ TASKS, RECIPES = ('config', 'tasks'), ('config', 'training')
 Out = Annotated[Path, typer.Option('--out', '-o', help='Where the results go.')]
 Seed = Annotated[int, typer.Option(help='Seed of the first episode; the next ones follow.')]
 Threads = Annotated[int, typer.Option(min=1, help='CPU threads for torch.')]
+Workers = Annotated[int, typer.Option(min=0, help='Processes that read images; 0: none.')]
 Checkpoint = Annotated[Path, typer.Argument(help='Folder of a checkpoint.')]
+Processes = Annotated[int, typer.Option('--workers', min=1, help='Processes.')]
+DelaySteps = Annotated[
+    int, typer.Option(min=0, help='Steps until a new chunk is there; the old one plays on.')
+]
+CORES = max(1, os.cpu_count() or 1)
 
 
 class Series(str, Enum):
@@ -39,6 +45,16 @@ class Series(str, Enum):
 
     e_series = 'e-Series'
     cb3 = 'CB3'
+
+
+class Sees(str, Enum):
+    """What the shipped policies see."""
+
+    image = 'image'
+    state = 'state'
+
+
+SHIPPED = Sees(DEFAULT_POLICY)
 
 
 class Rate(str, Enum):
@@ -54,8 +70,11 @@ def demo(
     episodes: Annotated[int, typer.Option(min=1, help='How many episodes.')] = 5,
     seed: Seed = 1000,
     video: Annotated[bool, typer.Option(help='Draw demo.mp4 and trajectory.png.')] = True,
+    policy: Annotated[
+        Sees, typer.Option(help='What the policy sees: two cameras, or the true pose of the T.')
+    ] = SHIPPED,
     checkpoint: Annotated[
-        Path | None, typer.Option(help='Policy; default: the shipped one.')
+        Path | None, typer.Option(help='Another policy than the shipped ones.')
     ] = None,
     robot: Annotated[
         Path | None, typer.Option(help='Robot file; default: the simulated cell.')
@@ -70,9 +89,23 @@ def demo(
     from dp_ros.commands import demo as command
 
     command.run(
-        out, episodes, seed, video, checkpoint, robot, address, series.value,
+        out, episodes, seed, video, policy.value, checkpoint, robot, address, series.value,
         int(rate_hz.value), console,
     )  # fmt: skip
+
+
+@app.command()
+def latency(
+    robot: Annotated[Path, typer.Argument(help='Robot file; the latencies are written into it.')],
+    out: Out = Path('out/latency'),
+    seconds: Annotated[float, typer.Option(min=5, max=120, help='How long the arm moves.')] = 15.0,
+    attach: Annotated[bool, typer.Option(help='Use the graph that runs in this domain.')] = False,
+    dry: Annotated[bool, typer.Option('--dry-run', help='Measure, but write nothing.')] = False,
+) -> None:
+    """Measure how far each camera's stamps lie behind its captures. The arm moves by 3 cm."""
+    from dp_ros.commands import latency as command
+
+    command.run(robot, out, seconds, attach, dry, console)
 
 
 @app.command()
@@ -86,13 +119,37 @@ def train(
     device: Annotated[str, typer.Option(help='cpu, cuda, cuda:1 ...')] = 'cpu',
     initial: Annotated[Path | None, typer.Option(help='Checkpoint to start from.')] = None,
     threads: Threads = 1,
+    workers: Workers = 2,
+    half: Annotated[bool, typer.Option(help='Save weights in half precision.')] = False,
 ) -> None:
-    """Train a policy; an interrupted run goes on where it stopped."""
+    """Train a policy; an interrupted run goes on where it stopped.
+
+    On several GPUs: torchrun --nproc-per-node 2 -m dp_ros.cli train ... --device cuda
+    """
     from dp_ros.commands import train as command
 
     task_file = _shipped(task, TASKS)
     recipe_file = _shipped(recipe or task_file.stem, RECIPES)
-    command.run(datasets, task_file, recipe_file, out, device, initial, threads, console)
+    choices = command.Choices(device, threads, workers, half)
+    command.run(datasets, task_file, recipe_file, out, initial, choices, console)
+
+
+@app.command()
+def pretrain(
+    datasets: Annotated[list[Path], typer.Argument(help='Replay buffers (zarr), used together.')],
+    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
+    recipe: Annotated[str, typer.Option(help='Pretraining recipe: a shipped name or a file.')],
+    out: Out,
+    targets: Annotated[str, typer.Option(help='Array of the data sets to tell.')] = 'keypoint',
+    device: Annotated[str, typer.Option(help='cpu, cuda, cuda:1 ...')] = 'cpu',
+    threads: Threads = 1,
+    workers: Workers = 2,
+) -> None:
+    """Train image encoders to tell what is known of each frame; a policy may start from them."""
+    from dp_ros.commands import pretrain as command
+
+    task_file, recipe_file = _shipped(task, TASKS), _shipped(recipe, RECIPES)
+    command.run(datasets, task_file, recipe_file, targets, out, device, threads, workers, console)
 
 
 @app.command()
@@ -104,23 +161,27 @@ def evaluate(
         int | None, typer.Option(min=1, help="T_a; default: the task's.")
     ] = None,
     inference_steps: Annotated[int | None, typer.Option(min=1, help='Denoising steps.')] = None,
+    delay_steps: DelaySteps = 0,
     threads: Threads = 1,
     out: Out = Path('out/evaluation'),
 ) -> None:
     """Roll out a checkpoint in the headless environment of its task."""
     from dp_ros.commands import evaluate as command
 
-    command.run(checkpoint, episodes, seed, action_steps, inference_steps, threads, out, console)
+    command.run(
+        checkpoint, episodes, seed, action_steps, inference_steps, delay_steps, threads, out,
+        console,
+    )  # fmt: skip
 
 
 @dataset.command()
 def generate(
-    task: Annotated[str, typer.Argument(help='pusht_cell or two_arcs.')],
+    task: Annotated[str, typer.Argument(help='pusht_cell, pusht_cell_image or two_arcs.')],
     out: Out,
     episodes: Annotated[int, typer.Option(min=2, help='How many that succeed.')] = 250,
     seed: Seed = 0,
     noise_mm: Annotated[float, typer.Option(min=0, help='Disturb what is executed.')] = 0.0,
-    workers: Annotated[int, typer.Option(min=1, help='Processes.')] = max(1, os.cpu_count() or 1),
+    workers: Processes = CORES,
 ) -> None:
     """Let the scripted expert demonstrate."""
     from dp_ros.commands import dataset as command
@@ -137,12 +198,27 @@ def correct(
     action_steps: Annotated[
         int | None, typer.Option(min=1, help="T_a; default: the task's.")
     ] = None,
+    delay_steps: DelaySteps = 0,
     threads: Threads = 1,
 ) -> None:
     """Let a policy run, and the expert finish from where it got to."""
     from dp_ros.commands import dataset as command
 
-    command.correct(checkpoint, out, episodes, seed, action_steps, threads, console)
+    command.correct(checkpoint, out, episodes, seed, action_steps, delay_steps, threads, console)
+
+
+@dataset.command()
+def render(
+    source: Annotated[Path, typer.Argument(help='Episodes of pusht_cell (zarr), with states.')],
+    task: Annotated[str, typer.Option(help='Task with cameras: a shipped name or a file.')],
+    out: Out,
+    seed: Annotated[int, typer.Option(help='Of the sensor noise.')] = 0,
+    workers: Processes = CORES,
+) -> None:
+    """Show recorded states of the cell to the cameras of a task."""
+    from dp_ros.commands import dataset as command
+
+    command.render(source, _shipped(task, TASKS), out, seed, workers, console)
 
 
 @dataset.command('import-pusht')

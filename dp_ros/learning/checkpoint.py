@@ -1,8 +1,11 @@
 """Checkpoints: weights (safetensors), task description and training recipe in one folder.
 
-    <name>/weights.safetensors   averaged weights and normalisers, float32
+    <name>/weights.safetensors   averaged weights and normalisers
     <name>/task.yaml             the task description it was trained with
     <name>/training.yaml         the recipe
+
+Weights are float32, or float16 where the recipe says `half`; normalisers are always float32. What
+is loaded is float32.
 
 The identity is a hash of all three: two checkpoints with one identity are the same policy.
 """
@@ -13,6 +16,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from dp_ros import atomic, yamlfile
 from dp_ros.learning.checkpoint_folder import (
@@ -57,7 +61,7 @@ def save(policy: DiffusionPolicy, folder: Path) -> None:
     atomic.write_text(folder / TASK, yamlfile.dump(policy.task))
     atomic.write_text(folder / TRAINING, yamlfile.dump(policy.recipe))
     with atomic.replacing(folder / WEIGHTS) as temporary:
-        save_file(policy.state_dict(), temporary)
+        save_file(_tensors(policy), temporary)
 
 
 def load(folder: Path | str) -> Checkpoint:
@@ -75,6 +79,13 @@ def load(folder: Path | str) -> Checkpoint:
             f'(truncated, or of another network): {error}'
         ) from None
     return Checkpoint(folder.resolve().name, identity(folder), policy.eval())
+
+
+def _tensors(policy: DiffusionPolicy) -> dict[str, Tensor]:
+    tensors = policy.state_dict()
+    if policy.recipe.half:
+        tensors |= {name: tensors[name].half() for name, _ in policy.named_parameters()}
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def identity(folder: Path) -> str:

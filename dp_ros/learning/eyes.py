@@ -18,6 +18,7 @@ class _OneCamera(nn.Module):
     def __init__(self, vision: VisionEncoder, camera: str) -> None:
         super().__init__()
         self._vision, self._camera = vision, camera
+        self.eval()  # exporting ends in the mode that it began with, for `vision`, too
 
     def forward(self, frames: Tensor) -> Tensor:
         return self._vision.encode(self._camera, frames)

@@ -66,6 +66,16 @@ class _Encoder(yamlfile.Settings):
     brightness: float = Field(default=0.1, ge=0, lt=1, description='largest change in training')
     weights: str | None = Field(default=None, description='what to start from')
     frozen: bool = Field(default=False, description='keep `weights` as they are')
+    views: int = Field(
+        default=1,
+        ge=1,
+        description='of each frame, once nothing learns: one as it is, the rest augmented',
+    )
+    learning_rate_scale: float = Field(
+        default=1.0,
+        gt=0,
+        description='of its learning rate; below 1 for good weights',
+    )
 
     @model_validator(mode='after')
     def _frozen_has_weights(self) -> '_Encoder':
@@ -77,18 +87,24 @@ class _Encoder(yamlfile.Settings):
 
 
 class ResnetEncoder(_Encoder):
-    """ResNet-18 (Chi et al. 2023): from scratch, from 'imagenet', or from a file such as R3M's."""
+    """ResNet-18 (Chi et al. 2023): from scratch, from 'imagenet', or from a file such as R3M's.
+
+    `weights` may also be a folder that `dp-ros pretrain` has written with these same settings.
+    """
 
     kind: Literal['resnet18']
 
 
 class SmallEncoder(_Encoder):
-    """Five convolutions for a CPU; `weights` is a folder that `dp-ros pretrain` has written."""
+    """Four convolutions for a CPU; `weights` is a folder that `dp-ros pretrain` has written."""
 
     kind: Literal['small']
 
 
 Vision = Annotated[ResnetEncoder | SmallEncoder, Field(discriminator='kind')]
+
+
+Precision = Literal['float32', 'bf16', 'fp16']
 
 
 class Diffusion(yamlfile.Settings):
@@ -106,7 +122,11 @@ class Optimiser(yamlfile.Settings):
     """AdamW with linear warm-up and cosine decay, and the averaged weights that are used."""
 
     steps: int = Field(ge=1)
-    batch: int = Field(default=256, ge=1)
+    batch: int = Field(default=256, ge=1, description='windows of a step, on all GPUs together')
+    accumulate: int = Field(
+        default=1, ge=1, description='equal parts that a batch is computed in, to save memory'
+    )
+    precision: Precision = Field(default='float32', description='mixed on a GPU; float32 on a CPU')
     learning_rate: float = Field(default=1e-4, gt=0)
     weight_decay: float = Field(default=1e-6, ge=0)
     betas: tuple[float, float] = (0.95, 0.999)
@@ -115,16 +135,43 @@ class Optimiser(yamlfile.Settings):
     ema_power: float = Field(default=0.75, gt=0)
     ema_max: float = Field(default=0.9999, gt=0, lt=1)
 
+    @model_validator(mode='after')
+    def _parts_are_equal(self) -> 'Optimiser':
+        if self.batch % self.accumulate:
+            raise ValueError(
+                f'batch must be a multiple of accumulate, found {self.batch} and {self.accumulate}'
+            )
+        return self
 
-class Recipe(yamlfile.Settings):
+
+class Run(yamlfile.Settings):
+    """What every training run has."""
+
+    optimiser: Optimiser
+    validation_fraction: float = Field(default=0.05, gt=0, lt=0.9, description='of the episodes')
+    validate_every: int = Field(default=1000, ge=1)
+    save_every: int = Field(default=1000, ge=1)
+    seed: int = 0
+
+
+class Recipe(Run):
     """How to train one policy; saved with the checkpoint as training.yaml."""
 
     network: Network
     features: Features
     vision: Vision | None = Field(default=None, description='for tasks with cameras')
     diffusion: Diffusion = Diffusion()
-    optimiser: Optimiser
-    validation_fraction: float = Field(default=0.05, gt=0, lt=0.9, description='of the episodes')
-    validate_every: int = Field(default=1000, ge=1)
-    save_every: int = Field(default=1000, ge=1)
-    seed: int = 0
+    half: bool = Field(default=False, description='save the weights in half precision')
+
+
+class Pretraining(Run):
+    """How to train image encoders alone, to read off what is known of each frame."""
+
+    vision: Vision
+    beta: float = Field(default=0.05, gt=0, description='error at which the loss becomes linear')
+
+    @model_validator(mode='after')
+    def _learns(self) -> 'Pretraining':
+        if self.vision.frozen:
+            raise ValueError('an encoder that is frozen cannot be pretrained')
+        return self

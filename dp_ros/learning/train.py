@@ -1,49 +1,28 @@
-"""Training: AdamW with warm-up and cosine decay, averaged weights, validation, exact resume.
+"""Training a diffusion policy: what is learned, from which windows, and what is saved.
 
-A run is a folder: `checkpoint/` (the averaged weights, usable at any time), `state.safetensors`
-(everything needed to go on after SIGKILL), and TensorBoard's event files.
+A run is a folder: `checkpoint/` (the averaged weights, usable at any time) and what the loop
+writes (learning/loop.py).
 """
 
-import contextlib
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
+from torch import Generator, Tensor
 
 from dp_ros.data.windows import Windows
 from dp_ros.learning import checkpoint, training_state
-from dp_ros.learning.ema import ExponentialMovingAverage
+from dp_ros.learning.batches import Examples
+from dp_ros.learning.chance import Draw
+from dp_ros.learning.descent import Learned, trainable
+from dp_ros.learning.frozen_features import FrozenFeatures, encode_all, is_frozen
+from dp_ros.learning.initial_weights import initialise_vision
+from dp_ros.learning.job import HERE, Job, Machine, Progress, Report, silent
+from dp_ros.learning.looks import augmented
+from dp_ros.learning.loop import run
 from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.learning.recipe import Optimiser, Recipe
+from dp_ros.learning.recipe import Recipe
+from dp_ros.learning.validation import evaluate
 from dp_ros.task import Task
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a caller is told after every optimiser step; validation figures when they are new."""
-
-    step: int
-    steps: int
-    loss: float
-    validation_loss: float | None = None
-    action_error: float | None = None
-
-
-class DivergedError(RuntimeError):
-    """The loss became NaN or infinite."""
-
-
-def learning_rate(step: int, optimiser: Optimiser) -> float:
-    """Learning rate at `step`: linear warm-up, then half a cosine down to zero."""
-    if step < optimiser.warmup:
-        return optimiser.learning_rate * (step + 1) / optimiser.warmup
-    rest = max(1, optimiser.steps - optimiser.warmup)
-    progress = (step - optimiser.warmup) / rest
-    return optimiser.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 def train(
@@ -52,106 +31,80 @@ def train(
     training: Windows,
     validation: Windows,
     folder: Path,
-    device: str = 'cpu',
+    machine: Machine = HERE,
     initial: DiffusionPolicy | None = None,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Report = silent,
 ) -> DiffusionPolicy:
     """Train in `folder`, going on where an interrupted run of the same recipe stopped.
 
     initial: a policy to start from (its weights and normalisers), for fine-tuning on more data.
     Returns the averaged policy, which is also saved as `folder`/checkpoint.
-    Raises DivergedError, or training_state.ResumeError if the folder holds another run.
+    Raises DivergedError, training_state.ResumeError if the folder holds another run, or
+    resnet.WeightsError if the encoders are to start from weights that cannot be had.
     """
     torch.manual_seed(recipe.seed)
     policy = DiffusionPolicy(task, recipe)
-    observations, actions = (
-        torch.from_numpy(a) for a in (training.observations, training.actions)
-    )
-    if initial is None:
-        policy.fit(observations, actions)
-    else:
+    if initial is not None:
         policy.load_state_dict(initial.state_dict())
-    policy.to(device)
-    observations, actions = observations.to(device), actions.to(device)
-    optimiser = torch.optim.AdamW(
-        policy.denoiser.parameters(),
-        lr=recipe.optimiser.learning_rate,
-        betas=recipe.optimiser.betas,
-        weight_decay=recipe.optimiser.weight_decay,
-    )
-    average = ExponentialMovingAverage(
-        policy, recipe.optimiser.ema_power, recipe.optimiser.ema_max
-    )
-    start = training_state.restore(folder, policy, average.model, optimiser, task, recipe)
-
-    with contextlib.closing(SummaryWriter(str(folder), purge_step=start)) as board:
-        for step in range(start, recipe.optimiser.steps):
-            rate = learning_rate(step, recipe.optimiser)
-            loss = _optimise(policy, optimiser, rate, observations, actions, step)
-            if not math.isfinite(loss):
-                raise DivergedError(
-                    f'the loss became {loss} at step {step}; lower optimiser.learning_rate '
-                    f'(now {recipe.optimiser.learning_rate}). {folder} keeps the last good state.'
-                )
-            average.update(policy, step)
-            done = step + 1
-            board.add_scalar('loss/training', loss, done)
-            board.add_scalar('learning_rate', rate, done)
-            figures: dict[str, float] = {}
-            if done % recipe.validate_every == 0 or done == recipe.optimiser.steps:
-                figures = evaluate(average.model, validation)
-                board.add_scalar('loss/validation', figures['validation_loss'], done)
-                board.add_scalar('action_error', figures['action_error'], done)
-            if done % recipe.save_every == 0 or done == recipe.optimiser.steps:
-                checkpoint.save(average.model, folder / 'checkpoint')
-                training_state.save(folder, policy, average.model, optimiser, task, recipe, done)
-            report(Progress(done, recipe.optimiser.steps, loss, **figures))
-    return average.model
+    else:
+        policy.fit(torch.from_numpy(training.observations), torch.from_numpy(training.actions))
+        if policy.vision is not None and not training_state.exists(folder):
+            initialise_vision(policy.vision)
+    if policy.vision is not None and policy.vision.recipe.frozen:
+        policy.vision.held().eval()
+    job = _PolicyJob(policy.to(machine.device), training, validation)
+    return run(job, folder, machine, report)
 
 
-def _optimise(
-    policy: DiffusionPolicy,
-    optimiser: torch.optim.Optimizer,
-    rate: float,
-    observations: Tensor,
-    actions: Tensor,
-    step: int,
-) -> float:
-    """One step on a random batch; the batch depends on the seed and `step` alone."""
-    recipe = policy.recipe
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-    batch = recipe.optimiser.batch
-    rows = torch.randint(len(observations), (batch,), generator=generator)
-    noise = torch.randn(batch, *policy.noise_shape, generator=generator)
-    steps = torch.randint(policy.schedule.steps, (batch,), generator=generator)
-    device = observations.device
-    rows, noise, steps = rows.to(device), noise.to(device), steps.to(device)
+class _PolicyJob(Job[DiffusionPolicy]):
+    def __init__(self, policy: DiffusionPolicy, training: Windows, validation: Windows) -> None:
+        self.model, self.settings = policy, policy.recipe
+        self.training, self._validation = training, validation
+        self._features: FrozenFeatures | None = None
+        self._held_out: FrozenFeatures | None = None
+        self.learned = [Learned(trainable(policy.denoiser.parameters()))]
+        if policy.vision is not None:
+            scale = policy.vision.recipe.learning_rate_scale
+            self.learned.append(Learned(trainable(policy.vision.parameters()), scale))
+        self.identity = {
+            'task': policy.task.model_dump(mode='json'),
+            'recipe': policy.recipe.model_dump(mode='json'),
+        }
 
-    for group in optimiser.param_groups:
-        group['lr'] = rate
-    loss = policy.loss(observations[rows], actions[rows], noise, steps)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(policy.denoiser.parameters(), recipe.optimiser.gradient_norm)
-    optimiser.step()
-    return loss.item()
+    def prepare(self, machine: Machine, report: Report) -> bool:
+        """Encode all frames, if the encoders do not learn."""
+        vision = self.model.vision
+        if vision is None or not is_frozen(vision):
+            return True
 
+        def told(done: int, count: int) -> None:
+            report(Progress('encoding', done, count))
 
-@torch.no_grad()
-def evaluate(policy: DiffusionPolicy, windows: Windows, most: int = 512) -> dict[str, float]:
-    """Validation loss, and the mean distance [task units] of the T_a executed actions.
+        device, workers, views = machine.device, machine.workers, vision.recipe.views
+        self._held_out = encode_all(vision, self._validation, device, workers)
+        self._features = encode_all(vision, self.training, device, workers, views, told)
+        return False
 
-    At most `most` windows, evenly spread; the noise is the same at every call.
-    """
-    device = next(policy.denoiser.parameters()).device
-    rows = torch.linspace(0, len(windows) - 1, min(most, len(windows))).long()
-    observations = torch.from_numpy(windows.observations)[rows].to(device)
-    actions = torch.from_numpy(windows.actions)[rows].to(device)
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(len(rows), *policy.noise_shape, generator=generator).to(device)
-    steps = torch.randint(policy.schedule.steps, (len(rows),), generator=generator).to(device)
-    loss = policy.loss(observations, actions, noise, steps).item()
-    horizons = policy.task.horizons
-    executed = slice(horizons.now, horizons.now + horizons.action)
-    error = (policy.predict(observations, noise) - actions)[:, executed].norm(dim=-1).mean()
-    return {'validation_loss': loss, 'action_error': error.item()}
+    def chance(self, count: int, generator: Generator) -> tuple[Tensor, ...]:
+        """Noise (B, T_p, A) and denoising steps (B,)."""
+        noise = torch.randn(count, *self.model.noise_shape, generator=generator)
+        steps = torch.randint(self.model.schedule.steps, (count,), generator=generator)
+        return noise, steps
+
+    def loss(self, examples: Examples, draw: Draw) -> Tensor:
+        noise, steps = (extra.to(examples.actions.device) for extra in draw.extra)
+        seen = self._look(examples, draw)
+        return self.model.loss(examples.observations, examples.actions, noise, steps, seen)
+
+    def _look(self, examples: Examples, draw: Draw) -> Tensor | None:
+        if self._features is not None:
+            return self._features(draw.rows, draw.looks)
+        if self.model.vision is None:
+            return None
+        return augmented(self.model.vision, examples.observations.images, draw.looks)
+
+    def validate(self, average: DiffusionPolicy) -> dict[str, float]:
+        return evaluate(average, self._validation, self._held_out)
+
+    def save(self, average: DiffusionPolicy, folder: Path) -> None:
+        checkpoint.save(average, folder / 'checkpoint')

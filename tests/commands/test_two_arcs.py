@@ -90,7 +90,8 @@ def test_a_regressor_on_the_same_windows_goes_through_the_middle(trained, policy
     horizons = policy.task.horizons
     made = windows.sample_windows(replay_buffer.read(trained / 'set.zarr'), horizons)
     observations, actions = (torch.from_numpy(a) for a in (made.observations, made.actions))
-    condition, target = policy.condition(observations), policy.encode(observations, actions)
+    condition = policy.condition(observations, None)
+    target = policy.encode(observations, actions)
     network = nn.Sequential(
         nn.Linear(condition.shape[1], 64),
         nn.Mish(),
@@ -108,9 +109,9 @@ def test_a_regressor_on_the_same_windows_goes_through_the_middle(trained, policy
         optimiser.step()
 
     def plan(seen):
-        seen = torch.from_numpy(seen).float()
+        vector = torch.from_numpy(seen.vector).float()
         with torch.no_grad():
-            return policy.decode(seen, network(policy.condition(seen))).double().numpy()
+            return policy.decode(vector, network(policy.condition(vector, None))).double().numpy()
 
     heights = [height_at_half_way(path) for path in paths(plan, horizons, 8)]
     assert abs(np.median(heights) - 500) < MIDDLE

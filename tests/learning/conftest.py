@@ -3,16 +3,24 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from dp_ros import yamlfile
 from dp_ros.data.windows import Windows
 from dp_ros.learning.recipe import Recipe
+from dp_ros.learning.resnet import import_torchvision
 from dp_ros.task import Task
+from tests.learning import image_windows
 
 torch.set_num_threads(1)
+# How long an example takes depends on what else the machine does.
+settings.register_profile('shared machine', deadline=None)
+settings.load_profile('shared machine')
+# diffusers, an oracle of some tests, imports it too, and fails where only we know how to.
+import_torchvision()
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def task():
     return yamlfile.parse(
         Task,
@@ -33,7 +41,7 @@ def task():
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def make_recipe():
     def make(optimiser=None, diffusion=None, **other):
         return yamlfile.parse(
@@ -60,3 +68,27 @@ def windows():
     along = np.linspace(0, 1, 8, dtype=np.float32)[None, :, None]
     actions = observations[:, -1:] + along * (10 - observations[:, :1])
     return Windows(observations, actions)
+
+
+@pytest.fixture(scope='session')
+def image_task(task):
+    """The toy task with two small cameras."""
+    cameras = [
+        {'type': 'image', 'name': name, 'width': size[0], 'height': size[1], 'size': size}
+        for name, size in image_windows.SIZES.items()
+    ]
+    toy = task.model_dump(mode='json')
+    toy['observations'] += cameras
+    return yamlfile.parse(Task, toy, 'toy with cameras')
+
+
+@pytest.fixture(scope='session')
+def look():
+    """A small image encoder, as a recipe names it."""
+    return {'kind': 'small', 'keypoints': 4, 'features': 6}
+
+
+@pytest.fixture
+def images():
+    """48 windows of the toy task with cameras."""
+    return image_windows.make()

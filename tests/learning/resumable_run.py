@@ -1,25 +1,54 @@
-"""A training run as a process of its own, for the test that kills it: argument 1 is its folder."""
+"""A training run as a process of its own: argument 1 is its folder, 2 the count of readers.
 
+For tests that kill it, and for those that start several with torchrun.
+"""
+
+import json
 import sys
 from pathlib import Path
 
+import image_windows
 import numpy as np
 import torch
 
 from dp_ros import yamlfile
 from dp_ros.data.windows import Windows
+from dp_ros.learning import distributed
+from dp_ros.learning.job import Machine
 from dp_ros.learning.recipe import Recipe
 from dp_ros.learning.train import train
 from dp_ros.task import Task
 
-torch.set_num_threads(1)
-folder = Path(sys.argv[1])
-windows = Windows(**np.load(folder / 'windows.npz'))
-train(
-    yamlfile.load(Task, folder / 'task.yaml'),
-    yamlfile.load(Recipe, folder / 'recipe.yaml'),
-    windows,
-    windows,
-    folder / 'run',
-    report=lambda progress: print(progress.step, flush=True),
-)
+
+def main(folder, workers):
+    torch.set_num_threads(1)
+    task = yamlfile.load(Task, folder / 'task.yaml')
+    if task.cameras:
+        windows = image_windows.make()
+    else:
+        stored = np.load(folder / 'windows.npz')
+        windows = Windows(stored['observations'], stored['actions'])
+    losses = []
+
+    def report(progress):
+        losses.append(progress.loss)
+        print(progress.step, flush=True)
+
+    with distributed.joined('cpu') as peers:
+        train(
+            task,
+            yamlfile.load(Recipe, folder / 'recipe.yaml'),
+            windows,
+            windows,
+            folder / 'run',
+            Machine(workers=workers, peers=peers),
+            report=report,
+        )
+        if peers.first:
+            (folder / 'losses.json').write_text(json.dumps(losses))
+        else:
+            assert losses == [], 'only the first process reports'
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]), int(sys.argv[2]))

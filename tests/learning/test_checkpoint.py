@@ -9,6 +9,7 @@ import dp_ros
 from dp_ros import yamlfile
 from dp_ros.learning import checkpoint
 from dp_ros.learning.checkpoint import TASK, TRAINING, WEIGHTS, CheckpointError
+from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
 
 
@@ -32,7 +33,8 @@ def test_what_is_loaded_is_what_was_saved_to_the_bit(policy, folder, windows):
     assert (loaded.task, loaded.policy.recipe) == (policy.task, policy.recipe)
     for name, value in policy.state_dict().items():
         assert torch.equal(loaded.policy.state_dict()[name], value)
-    window, noise = torch.from_numpy(windows.observations[:1]), torch.randn(1, 8, 2)
+    window = Observations(torch.from_numpy(windows.observations[:1]))
+    noise = torch.randn(1, 8, 2)
     assert torch.equal(loaded.policy.predict(window, noise), policy.predict(window, noise))
     assert not loaded.policy.training
 
@@ -126,9 +128,27 @@ def test_another_task_is_refused_with_both_names_and_the_field(folder, task, cha
 
 def test_no_pickle_is_ever_loaded():
     pattern = re.compile(
-        r'torch\.load\b|\bpickle|\bdill\b|\bjoblib\b|\bshelve\b|\bmarshal\b|allow_pickle=True'
+        r'torch\.load\((?!.*weights_only=True)|\bpickle\b|\bdill\b|\bjoblib\b|\bshelve\b|\bmarshal\b|allow_pickle=True'
         r'|yaml\.(unsafe_|full_)?load\('
     )
     sources = list(Path(dp_ros.__file__).parent.rglob('*.py'))
     assert len(sources) > 50
     assert [s.name for s in sources if pattern.search(s.read_text(encoding='utf-8'))] == []
+
+
+def test_half_precision_halves_the_file_and_not_the_normalisers(
+    policy, task, make_recipe, folder, tmp_path
+):
+    half = DiffusionPolicy(task, make_recipe(half=True))
+    half.load_state_dict(policy.state_dict())
+    checkpoint.save(half, tmp_path / 'half')
+    size = (tmp_path / 'half' / WEIGHTS).stat().st_size
+    assert size < 0.6 * (folder / WEIGHTS).stat().st_size
+    loaded = checkpoint.load(tmp_path / 'half').policy
+    for name, value in policy.state_dict().items():
+        found = loaded.state_dict()[name]
+        assert found.dtype == value.dtype
+        torch.testing.assert_close(found, value, rtol=1e-3, atol=1e-6)
+        assert torch.equal(found, value) or 'normalize' not in name
+    checkpoint.save(loaded, tmp_path / 'again')
+    assert checkpoint.identity(tmp_path / 'again') == checkpoint.identity(tmp_path / 'half')

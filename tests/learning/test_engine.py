@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dp_ros.learning import checkpoint
 from dp_ros.learning.engine import Engine
+from dp_ros.learning.observations import Observations
 from dp_ros.paths import share
 
 MODELS = ['pusht_cell', 'pusht_gym']
@@ -29,7 +30,7 @@ def test_the_engine_answers_what_the_plain_policy_answers(shipped, seed):
     window[:, 4] = rng.uniform(-3, 3)
     noise = rng.normal(size=policy.noise_shape).astype(np.float32)
     plain = policy.predict(
-        torch.from_numpy(window).float()[None], torch.from_numpy(noise)[None]
+        Observations(torch.from_numpy(window).float()[None]), torch.from_numpy(noise)[None]
     ).numpy()[0]
     np.testing.assert_allclose(engine.predict(window, noise), plain, atol=1e-4 * unit, rtol=0)
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
 
 UNET = {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16}
@@ -27,7 +28,7 @@ def overfit(policy, windows, steps=400):
         rows = torch.randint(len(windows), (64,), generator=generator)
         noise = torch.randn(64, *policy.noise_shape, generator=generator)
         levels = torch.randint(policy.schedule.steps, (64,), generator=generator)
-        loss = policy.loss(observations[rows], actions[rows], noise, levels)
+        loss = policy.loss(Observations(observations[rows]), actions[rows], noise, levels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -41,10 +42,10 @@ def test_same_window_and_noise_give_the_same_chunk_to_the_bit(task, make_recipe,
     policy = fitted(task, recipe, windows)
     window = tensors(windows)[0][:1]
     noise = torch.randn(1, 8, 2, generator=torch.Generator().manual_seed(0))
-    chunk = policy.predict(window, noise)
-    assert torch.equal(policy.predict(window.clone(), noise.clone()), chunk)
-    assert not torch.equal(policy.predict(window, noise + 0.1), chunk)
-    assert not torch.equal(policy.predict(window + 0.1, noise), chunk)
+    chunk = policy.predict(Observations(window), noise)
+    assert torch.equal(policy.predict(Observations(window.clone()), noise.clone()), chunk)
+    assert not torch.equal(policy.predict(Observations(window), noise + 0.1), chunk)
+    assert not torch.equal(policy.predict(Observations(window + 0.1), noise), chunk)
 
 
 @pytest.mark.parametrize('prediction', ['epsilon', 'sample'])
@@ -56,7 +57,7 @@ def test_eight_windows_are_learned_by_heart(task, make_recipe, windows, predicti
     observations, actions = tensors(windows)
     noise = torch.randn(8, 8, 2, generator=torch.Generator().manual_seed(5))
     # In task units: the actions span about twenty of them.
-    assert (policy.predict(observations, noise) - actions).abs().mean() < 0.8
+    assert (policy.predict(Observations(observations), noise) - actions).abs().mean() < 0.8
 
 
 def test_the_unet_learns_them_as_well(task, make_recipe, windows):
@@ -65,13 +66,13 @@ def test_the_unet_learns_them_as_well(task, make_recipe, windows):
     overfit(policy, windows, steps=200)
     observations, actions = tensors(windows)
     noise = torch.randn(8, 8, 2, generator=torch.Generator().manual_seed(5))
-    assert (policy.predict(observations, noise) - actions).abs().mean() < 0.8
+    assert (policy.predict(Observations(observations), noise) - actions).abs().mean() < 0.8
 
 
 def test_predictions_are_in_task_units_within_what_was_demonstrated(task, make_recipe, windows):
     policy = fitted(task, make_recipe(), windows)
     observations, actions = tensors(windows)
-    chunk = policy.predict(observations, 100 * torch.randn(8, 8, 2))
+    chunk = policy.predict(Observations(observations), 100 * torch.randn(8, 8, 2))
     assert chunk.shape == actions.shape
     assert bool((chunk >= actions.amin(dim=0) - 1e-4).all())
     assert bool((chunk <= actions.amax(dim=0) + 1e-4).all())

@@ -11,12 +11,40 @@ from safetensors.torch import load_file
 from dp_ros import yamlfile
 from dp_ros.data.windows import Windows
 from dp_ros.learning import checkpoint, training_state
+from dp_ros.learning.descent import learning_rate
+from dp_ros.learning.loop import DivergedError
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import Optimiser
-from dp_ros.learning.train import DivergedError, learning_rate, train
+from dp_ros.learning.train import train
 from dp_ros.learning.training_state import ResumeError
 
 PROCESS = Path(__file__).parent / 'resumable_run.py'
+
+
+def written(folder, task, recipe):
+    """A folder that PROCESS can train in."""
+    folder.mkdir()
+    (folder / 'task.yaml').write_text(yamlfile.dump(task))
+    (folder / 'recipe.yaml').write_text(yamlfile.dump(recipe))
+    return folder
+
+
+def kill_at(step, command):
+    """Run `command` and kill it when it has told of `step`."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if int(line) == step:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+
+
+def assert_equal_runs(first, second):
+    """Checkpoints and states are equal to the bit."""
+    for name in ('checkpoint/weights.safetensors', training_state.FILE):
+        one, other = load_file(first / name), load_file(second / name)
+        assert one.keys() == other.keys()
+        assert [key for key in one if not torch.equal(one[key], other[key])] == []
 
 
 def test_learning_rate_warms_up_and_falls_along_half_a_cosine():
@@ -39,8 +67,8 @@ def test_the_loss_falls_and_the_averaged_policy_is_saved(task, make_recipe, wind
     assert [p.step for p in told] == list(range(1, 151))
     losses = [p.loss for p in told]
     assert np.mean(losses[-20:]) < 0.6 * np.mean(losses[:20])
-    assert [p.step for p in told if p.validation_loss is not None] == [50, 100, 150]
-    assert told[-1].validation_loss < told[49].validation_loss
+    assert [p.step for p in told if p.figures] == [50, 100, 150]
+    assert told[-1].figures['validation_loss'] < told[49].figures['validation_loss']
     saved = checkpoint.load(tmp_path / 'checkpoint').policy.state_dict()
     assert all(torch.equal(saved[name], value) for name, value in policy.state_dict().items())
     assert list(tmp_path.glob('events.out.tfevents*'))
@@ -50,27 +78,15 @@ def test_a_run_resumed_after_sigkill_equals_an_uninterrupted_one(
     task, make_recipe, windows, tmp_path
 ):
     recipe = make_recipe(optimiser={'steps': 40}, save_every=7, validate_every=25)
-    killed = tmp_path / 'killed'
-    killed.mkdir()
-    (killed / 'task.yaml').write_text(yamlfile.dump(task))
-    (killed / 'recipe.yaml').write_text(yamlfile.dump(recipe))
-    np.savez(killed / 'windows.npz', **vars(windows))
-    command = [sys.executable, str(PROCESS), str(killed)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            if int(line) == 24:
-                process.send_signal(signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
+    killed = written(tmp_path / 'killed', task, recipe)
+    np.savez(killed / 'windows.npz', observations=windows.observations, actions=windows.actions)
+    kill_at(24, [sys.executable, str(PROCESS), str(killed), '0'])
     told = []
     train(task, recipe, windows, windows, killed / 'run', report=told.append)
     assert told[0].step > 20, 'it began anew instead of going on'
     assert told[0].step % 7 == 1
     train(task, recipe, windows, windows, tmp_path / 'run')
-    for name in ('checkpoint/weights.safetensors', training_state.FILE):
-        first, second = (load_file(folder / 'run' / name) for folder in (tmp_path, killed))
-        assert first.keys() == second.keys()
-        assert all(torch.equal(first[key], second[key]) for key in first)
+    assert_equal_runs(tmp_path / 'run', killed / 'run')
 
 
 def test_a_finished_run_is_not_trained_again(task, make_recipe, windows, tmp_path):
@@ -83,15 +99,20 @@ def test_a_finished_run_is_not_trained_again(task, make_recipe, windows, tmp_pat
     assert all(torch.equal(values[name], value) for name, value in first.state_dict().items())
 
 
-def test_another_recipe_or_task_in_the_same_folder_is_refused(
+def test_another_recipe_task_or_data_set_in_the_same_folder_is_refused(
     task, make_recipe, windows, tmp_path
 ):
     train(task, make_recipe(), windows, windows, tmp_path)
-    with pytest.raises(ResumeError, match='another task or recipe'):
+    with pytest.raises(ResumeError, match='another recipe; give another'):
         train(task, make_recipe(seed=1), windows, windows, tmp_path)
     other = type(task).model_validate(task.model_dump() | {'rate_hz': 5})
-    with pytest.raises(ResumeError, match='another task or recipe'):
+    with pytest.raises(ResumeError, match='another task; give another'):
         train(other, make_recipe(), windows, windows, tmp_path)
+    more = Windows(windows.observations, windows.actions + 1)
+    with pytest.raises(ResumeError, match='another data set; give another'):
+        train(task, make_recipe(), more, windows, tmp_path)
+    with pytest.raises(ResumeError, match='another task and another data set'):
+        train(other, make_recipe(), more, windows, tmp_path)
 
 
 def test_a_damaged_state_is_a_sentence(task, make_recipe, windows, tmp_path):
@@ -117,8 +138,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
     recipe = make_recipe(
         optimiser={'steps': 400, 'learning_rate': 1e30, 'warmup': 0}, save_every=1
     )
-    with pytest.raises(DivergedError, match=r'became (nan|inf) at step \d+; lower optimiser'):
+    with pytest.raises(DivergedError, match=r'at step \d+; lower.* keeps the state after step \d'):
         train(task, recipe, windows, windows, tmp_path)
+    late = recipe.model_copy(update={'save_every': 1000})
+    with pytest.raises(DivergedError, match='keeps nothing: it was too early'):
+        train(task, late, windows, windows, tmp_path / 'late')
     kept = checkpoint.load(tmp_path / 'checkpoint').policy.state_dict()
     assert all(bool(torch.isfinite(value).all()) for value in kept.values())
 

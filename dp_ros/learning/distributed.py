@@ -1,0 +1,63 @@
+"""Training on several GPUs: the processes that torchrun starts, and the mean over them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+
+@dataclass(frozen=True)
+class Peers:
+    """This process among those that train one policy: `rank` of `count`; the first one reports."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes, validates and reports for all."""
+        return self.rank == 0
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors of one type by their mean over all processes, in one exchange."""
+        if self.count == 1:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(flat)
+        flat /= self.count
+        for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+ALONE = Peers()
+
+
+def own_device(device: str) -> str:
+    """`device`, or of several GPUs the one that torchrun means for this process."""
+    local = os.environ.get('LOCAL_RANK')
+    return f'cuda:{local}' if device == 'cuda' and local is not None else device
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Peers]:
+    """The processes of torchrun, joined while the context lasts; alone outside torchrun."""
+    if 'RANK' not in os.environ or os.environ.get('WORLD_SIZE', '1') == '1':
+        yield ALONE
+        return
+    if torch.device(device).type == 'cuda':
+        torch.cuda.set_device(torch.device(device))
+        distributed.init_process_group('nccl')
+    else:
+        distributed.init_process_group('gloo')
+    try:
+        yield Peers(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
