@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from dp_ros import atomic
+from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.sim import arcs
 
@@ -82,7 +83,7 @@ def denoise_from_start(policy: DiffusionPolicy) -> tuple[list[float], list[NDArr
         levels.append(policy.schedule.alpha_bar(step))
         stages.append(x)
 
-    policy.predict(seen, noise, watch=watch)
+    policy.predict(Observations(seen), noise, watch=watch)
     return levels, [policy.decode(seen, stage).numpy() for stage in stages]
 
 

@@ -1,36 +1,67 @@
 """Which headless environment a task is evaluated in: one line each."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from dp_ros.sim.arcs import Arcs
 from dp_ros.task import Task
 
+Make = Callable[[], Any]
+"""Makes one more environment of a task."""
 
-def _cell() -> Any:
+
+def headless() -> None:
+    """Let MuJoCo draw without a screen, and on this process's own cores; before it is imported."""
+    os.environ.setdefault('MUJOCO_GL', 'osmesa')
+    # Threads of its own cost llvmpipe more than they gain, for frames this small.
+    os.environ.setdefault('LP_NUM_THREADS', '0')
+
+
+def _cell(_: Task) -> AbstractContextManager[Make]:
     # MuJoCo is not needed for the other tasks.
     from dp_ros.sim.environment import PushTCell
 
-    return PushTCell()
+    return nullcontext(PushTCell)
 
 
-def _gym() -> Any:
+@contextmanager
+def _cell_image(task: Task) -> Iterator[Make]:
+    headless()
+    from dp_ros.sim.seen_cell import SeenCell
+    from dp_ros.sim.views import CellViews
+
+    # All episodes are seen through one renderer for each camera.
+    with CellViews(task.cameras) as views:
+        yield lambda: SeenCell(views)
+
+
+def _gym(_: Task) -> AbstractContextManager[Make]:
     from dp_ros.sim.gym_pusht import GymPushT
 
-    return GymPushT()
+    return nullcontext(GymPushT)
 
 
-ENVIRONMENTS: dict[str, Callable[[], Any]] = {
+def _arcs(_: Task) -> AbstractContextManager[Make]:
+    return nullcontext(Arcs)
+
+
+ENVIRONMENTS: dict[str, Callable[[Task], AbstractContextManager[Make]]] = {
     'pusht_cell': _cell,
+    'pusht_cell_image': _cell_image,
     'pusht_gym': _gym,
-    'two_arcs': Arcs,
+    'two_arcs': _arcs,
 }
 
 
-def environment_of(task: Task) -> Callable[[], Any]:
-    """A function that makes the environment of `task`; ValueError if there is none."""
+def environments_of(task: Task) -> AbstractContextManager[Make]:
+    """Opens what the environments of `task` share; ValueError if there is none.
+
+    The environments made are to be used while it is open, in one thread.
+    """
     try:
-        return ENVIRONMENTS[task.name]
+        return ENVIRONMENTS[task.name](task)
     except KeyError:
         raise ValueError(
             f'no headless environment for task {task.name!r}; there is one for '

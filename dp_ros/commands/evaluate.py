@@ -1,35 +1,58 @@
 """dp-ros evaluate: receding-horizon rollouts of a checkpoint in its headless environment."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
+from torch import Tensor
 
 from dp_ros import atomic
-from dp_ros.commands.environments import environment_of
+from dp_ros.commands.environments import environments_of
 from dp_ros.learning import checkpoint
+from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.sim.rollout import Outcome, rollout
+from dp_ros.sim.rollout import Array, Outcome, Plan, Seen, check_delay, rollout
+from dp_ros.task import Horizons
 
-Plan = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+WINDOWS_AT_ONCE = 16
+"""Encoding is done in parts, so that memory does not grow with the number of episodes."""
 
 
 def planner(policy: DiffusionPolicy, seed: int) -> Plan:
-    """A policy as a function from observations (B, T_o, D) to actions (B, T_p, A)."""
+    """A policy as a function from what the episodes have seen to actions (B, T_p, A)."""
     generator = torch.Generator().manual_seed(seed)
 
-    def plan(observations: NDArray[np.float64]) -> NDArray[np.float64]:
-        seen = torch.from_numpy(observations).float()
-        noise = torch.randn(len(seen), *policy.noise_shape, generator=generator)
-        return policy.predict(seen, noise, generator).double().numpy()
+    def plan(seen: Seen) -> Array:
+        images = {name: torch.from_numpy(frames) for name, frames in seen.images.items()}
+        observations = Observations(torch.from_numpy(seen.vector).float(), images)
+        noise = torch.randn(len(observations), *policy.noise_shape, generator=generator)
+        features = _look(policy, observations)
+        return policy.predict(observations, noise, generator, seen=features).double().numpy()
 
     return plan
+
+
+@torch.no_grad()
+def _look(policy: DiffusionPolicy, observations: Observations) -> Tensor | None:
+    """Image features (B, T_o, V); None for a policy that sees no images."""
+    if policy.vision is None:
+        return None
+    parts = []
+    for start in range(0, len(observations), WINDOWS_AT_ONCE):
+        part = slice(start, start + WINDOWS_AT_ONCE)
+        parts.append(policy.vision({name: f[part] for name, f in observations.images.items()}))
+    return torch.cat(parts)
+
+
+def horizons_with(horizons: Horizons, action_steps: int | None) -> Horizons:
+    """The horizons with another T_a, where one is given; ValueError if it does not fit."""
+    if action_steps is None:
+        return horizons
+    return Horizons.model_validate({**horizons.model_dump(), 'action': action_steps})
 
 
 def run(
@@ -38,6 +61,7 @@ def run(
     seed: int,
     action_steps: int | None,
     inference_steps: int | None,
+    delay_steps: int,
     threads: int,
     out: Path,
     console: Console,
@@ -48,22 +72,20 @@ def run(
     policy = loaded.policy
     if inference_steps is not None:
         policy = policy.with_inference_steps(inference_steps)
-    horizons = loaded.task.horizons
-    if action_steps is not None:
-        horizons = type(horizons).model_validate({**horizons.model_dump(), 'action': action_steps})
-    make = environment_of(loaded.task)
+    horizons = horizons_with(loaded.task.horizons, action_steps)
+    check_delay(horizons, delay_steps)
     environments: list[Any] = []
-
-    def make_and_keep() -> Any:
-        environments.append(make())
-        return environments[-1]
-
     seeds = list(range(seed, seed + episodes))
     outcomes: list[Outcome] = []
-    with Progress(console=console) as bar:
+    with environments_of(loaded.task) as make, Progress(console=console) as bar:
         row = bar.add_task('rolling out', total=episodes)
-        limit = int(make().max_steps)
-        for outcome in rollout(make_and_keep, planner(policy, 0), seeds, horizons, limit):
+
+        def make_and_keep() -> Any:
+            environments.append(make())
+            return environments[-1]
+
+        limit, plan = int(make().max_steps), planner(policy, 0)
+        for outcome in rollout(make_and_keep, plan, seeds, horizons, limit, delay_steps):
             outcomes.append(outcome)
             bar.advance(row)
     outcomes.sort(key=lambda outcome: outcome.seed)
@@ -71,7 +93,7 @@ def run(
     successes = sum(outcome.success for outcome in outcomes)
     console.print(
         f'{loaded.name} ({loaded.identity}), task {loaded.task.name}, seeds {seed} to '
-        f'{seed + episodes - 1}, T_a {horizons.action}, '
+        f'{seed + episodes - 1}, T_a {horizons.action}, delay {delay_steps} steps, '
         f'{len(policy.inference_steps)} denoising steps ({policy.recipe.diffusion.sampler}): '
         f'mean score {scores.mean():.3f} (standard error '
         f'{scores.std() / np.sqrt(len(scores)):.3f}), success {successes} of {episodes}'
@@ -80,6 +102,7 @@ def run(
         'checkpoint': {'name': loaded.name, 'identity': loaded.identity},
         'task': loaded.task.name,
         'action_steps': horizons.action,
+        'delay_steps': delay_steps,
         'mean_score': float(scores.mean()),
         'success_rate': successes / episodes,
         'episodes': [

@@ -1,24 +1,35 @@
 """The replay-buffer layout of diffusion_policy and UMI: a zarr v2 store, read and written.
 
-    data/state   (N, D)  observations, all episodes end to end
-    data/action  (N, A)  the action decided at each of them
+    data/state    (N, D)  observations, all episodes end to end
+    data/action   (N, A)  the action decided at each of them
+    data/<camera> (N, H, W, 3) uint8  prepared frames (data/images.py), each a chunk of its own
+    data/<other>  (N, ...)  anything else that is known of each step
     meta/episode_ends (E,)  index one past each episode's last step
 
-Further arrays under data/ (img, keypoint ...) are left alone.
+Reading ignores the arrays that are not asked for. Frames are read by data/frames.py.
 """
 
 import shutil
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from dp_ros.task import ImageStream
+
 Array = NDArray[np.float32]
+
+ROWS_PER_CHUNK = 4096
+STREAM = 'stream'
+"""Attribute of a camera's array: what of a frame the policy sees, as `view` gives it."""
+
+_FRAMES = numcodecs.Blosc('zstd', 3, numcodecs.Blosc.NOSHUFFLE)
 
 
 class DatasetError(ValueError):
@@ -27,75 +38,148 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Episode:
-    """One demonstration: state (L, D) and action (L, A), row for row."""
+    """One demonstration: state (L, D) and action (L, A), row for row.
+
+    extra: further arrays (L, ...) by name; frames of a camera are (L, H, W, 3) uint8.
+    start: index of its first step among all that were read together.
+    """
 
     state: Array
     action: Array
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    start: int = 0
 
     def __len__(self) -> int:
         return len(self.state)
 
 
+def view(stream: ImageStream) -> dict[str, Any]:
+    """What decides how a frame of `stream` is prepared, as JSON values."""
+    return {
+        'width': stream.width,
+        'height': stream.height,
+        'crop': list(stream.box),
+        'size': list(stream.size),
+    }
+
+
 def read(path: Path | str, state: str = 'state', action: str = 'action') -> list[Episode]:
     """Read every episode; raises DatasetError for anything that is not a whole, finite set."""
+    states, actions, ends = arrays(path, f'data/{state}', f'data/{action}', 'meta/episode_ends')
+    _check(Path(path), states, actions, ends.astype(np.int64))
+    starts = np.concatenate([[0], ends[:-1]])
+    states, actions = states.astype(np.float32), actions.astype(np.float32)
+    return [
+        Episode(states[a:b], actions[a:b], start=int(a)) for a, b in zip(starts, ends, strict=True)
+    ]
+
+
+def arrays(path: Path | str, *names: str) -> list[NDArray[Any]]:
+    """The arrays `names` of a store, each whole; raises DatasetError."""
     path = Path(path)
     if not path.exists():
         raise DatasetError(f'{path}: no such data set')
     try:
         root = zarr.open_group(str(path), mode='r')
-        states = _whole(root, f'data/{state}').astype(np.float32)
-        actions = _whole(root, f'data/{action}').astype(np.float32)
-        ends = _whole(root, 'meta/episode_ends').astype(np.int64)
+        return [_whole(root, name) for name in names]
     except DatasetError as error:
         raise DatasetError(f'{path}: {error}') from None
     except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
         raise DatasetError(
-            f'{path} is not a replay buffer: expected a zarr group with data/{state}, '
-            f'data/{action} and meta/episode_ends ({error})'
+            f'{path} is not a replay buffer: expected a zarr group with {", ".join(names)} '
+            f'({error})'
         ) from None
-    _check(path, states, actions, ends)
-    starts = np.concatenate([[0], ends[:-1]])
-    return [Episode(states[a:b], actions[a:b]) for a, b in zip(starts, ends, strict=True)]
 
 
-def write(path: Path | str, episodes: Iterable[Episode]) -> int:
-    """Write a store, whole or not at all, over an existing one. Returns the episode count."""
+def shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
+    """Shape of each array under data/, by name; raises DatasetError."""
+    try:
+        data = zarr.open_group(str(path), mode='r', path='data')
+        return {name: tuple(array.shape) for name, array in sorted(data.arrays())}
+    except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
+        raise DatasetError(f'{path} is not a replay buffer ({error})') from None
+
+
+def write(
+    path: Path | str, episodes: Iterable[Episode], cameras: tuple[ImageStream, ...] = ()
+) -> int:
+    """Write a store, whole or not at all, over an existing one. Returns the episode count.
+
+    One episode is held in memory at a time. `cameras` describe the frames in `extra`.
+    """
     path = Path(path)
-    episodes = list(episodes)
-    if not episodes:
-        raise DatasetError(f'{path}: no episode to write')
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}-'))
     try:
         root = zarr.open_group(str(folder / 'store'), mode='w', zarr_format=2)
         data, meta = root.create_group('data'), root.create_group('meta')
-        for name in ('state', 'action'):
-            rows = np.concatenate([getattr(e, name) for e in episodes]).astype(np.float32)
-            chunks = (min(len(rows), 4096), rows.shape[1])
-            _create(data, name, rows, chunks, 'f4')
-        ends = np.cumsum([len(e) for e in episodes])
-        _create(meta, 'episode_ends', ends, ends.shape, 'i8')
-        shutil.rmtree(path, ignore_errors=True)
+        ends: list[int] = []
+        open_arrays: dict[str, zarr.Array[Any]] = {}
+        for episode in episodes:
+            rows = {'state': episode.state, 'action': episode.action, **episode.extra}
+            if not ends:
+                open_arrays = {name: _create(data, name, rows[name]) for name in rows}
+                for camera in cameras:
+                    open_arrays[camera.name].attrs[STREAM] = view(camera)
+            _append(path, open_arrays, rows, len(episode))
+            ends.append(len(episode) + (ends[-1] if ends else 0))
+        if not ends:
+            raise DatasetError(f'{path}: no episode to write')
+        _create(meta, 'episode_ends', np.zeros(0, np.int64)).append(np.array(ends, np.int64))
+        if path.exists():
+            path.rename(folder / 'replaced')
         (folder / 'store').rename(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return len(episodes)
+    return len(ends)
 
 
-def _create(
-    group: zarr.Group, name: str, rows: NDArray[Any], chunks: tuple[int, ...], dtype: str
+def _create(group: zarr.Group, name: str, values: NDArray[Any]) -> zarr.Array[Any]:
+    """An array of no rows yet for rows like `values`."""
+    frames = values.dtype == np.uint8 and values.ndim == 4
+    settings: dict[str, Any] = {'compressors': _FRAMES} if frames else {}
+    return group.create_array(
+        name,
+        shape=(0, *values.shape[1:]),
+        chunks=(1 if frames else ROWS_PER_CHUNK, *values.shape[1:]),
+        dtype='f4' if values.dtype.kind == 'f' else values.dtype.str,
+        # A chunk of nothing but zeros is written too: a missing one means that the store is
+        # damaged.
+        config={'write_empty_chunks': True},
+        **settings,
+    )
+
+
+def _append(
+    path: Path,
+    open_arrays: dict[str, zarr.Array[Any]],
+    rows: dict[str, NDArray[Any]],
+    length: int,
 ) -> None:
-    # A chunk of nothing but zeros is written too: a missing one means that the store is damaged.
-    whole: Any = {'write_empty_chunks': True}
-    array = group.create_array(name, shape=rows.shape, chunks=chunks, dtype=dtype, config=whole)
-    array[:] = rows
+    if rows.keys() != open_arrays.keys():
+        raise DatasetError(
+            f'{path}: an episode holds {sorted(rows)}, those before it {sorted(open_arrays)}'
+        )
+    for name, values in rows.items():
+        array = open_arrays[name]
+        wanted = (length, *array.shape[1:])
+        if values.shape != wanted:
+            raise DatasetError(
+                f'{path}: an episode has {name} of the shape {values.shape}; expected {wanted}'
+            )
+        array.append(np.asarray(values, array.dtype))
+
+
+def _array(root: zarr.Group, name: str) -> zarr.Array[Any]:
+    array = root[name]
+    if not isinstance(array, zarr.Array):
+        raise KeyError(f'{name} is a group, not an array')
+    return array
 
 
 def _whole(root: zarr.Group, name: str) -> NDArray[Any]:
     """The array `name`; DatasetError if chunks of it are missing, which zarr reads as zeros."""
-    array = root[name]
-    if not isinstance(array, zarr.Array):
-        raise KeyError(f'{name} is a group, not an array')
+    array = _array(root, name)
     missing = array.nchunks - array.nchunks_initialized
     if missing:
         raise DatasetError(
@@ -104,7 +188,9 @@ def _whole(root: zarr.Group, name: str) -> NDArray[Any]:
     return np.asarray(array[:])
 
 
-def _check(path: Path, states: Array, actions: Array, ends: NDArray[np.int64]) -> None:
+def _check(
+    path: Path, states: NDArray[Any], actions: NDArray[Any], ends: NDArray[np.int64]
+) -> None:
     for name, rows in (('state', states), ('action', actions)):
         if rows.ndim != 2:
             raise DatasetError(

@@ -6,7 +6,8 @@ radius 500 sqrt(2). The action of step i is the state of step i + 3. Whoever ave
 goes straight through the middle, where nobody ever went.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ class Arcs:
     """Environment (sim/rollout.py): each step goes a third of the way to the action."""
 
     max_steps = 160
+    images: Mapping[str, NDArray[np.uint8]] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.position = START.copy()

@@ -1,5 +1,6 @@
 """Demonstrations by the scripted expert, and its corrections of a policy's mistakes."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -10,9 +11,8 @@ import numpy as np
 from dp_ros.sim.environment import PushTCell
 from dp_ros.sim.expert import Expert
 from dp_ros.sim.pusht import SUCCESS_COVERAGE
-
-Plan = Callable[[np.ndarray], np.ndarray]
-"""Observations (T_o, 5), oldest first -> absolute waypoints (T_a, 2): all of them are executed."""
+from dp_ros.sim.rollout import Environment, LockStep, Plan
+from dp_ros.task import Horizons
 
 STEP_LIMIT = 400
 """An expert that needs longer has failed: 40 s at 10 Hz."""
@@ -29,12 +29,14 @@ class Episode:
 
     state: (n, 5) float32, the observation at each step (tcp x y, block x y yaw).
     action: (n, 2) float32, the waypoint decided at that step and reached at the next.
+    qpos: (n, 13), arm and T at each step, as Cell.qpos is.
     seed, side: the start's seed; the side the expert's first way took (+1 counter-clockwise).
     coverage_max, iou_last: the score: best part of the goal covered, last IoU.
     """
 
     state: np.ndarray
     action: np.ndarray
+    qpos: np.ndarray
     seed: int
     side: int
     coverage_max: float
@@ -61,18 +63,20 @@ def _finish(env: PushTCell, seed: int, noise_m: float) -> Episode | None:
     observation, best = env.observation, 0.0
     states: list[np.ndarray] = []
     actions: list[np.ndarray] = []
+    positions: list[np.ndarray] = []
     while not expert.done:
         if len(states) == STEP_LIMIT:
             return None
         action = expert.act(observation)
         states.append(observation)
         actions.append(action)
+        positions.append(env.cell.qpos)
         observation = env.step(expert.executed(action))
         best = max(best, env.coverage)
     if best < SUCCESS_COVERAGE:
         return None
     state, action = (np.array(values, np.float32) for values in (states, actions))
-    return Episode(state, action, seed, expert.side, best, env.iou)
+    return Episode(state, action, np.array(positions), seed, expert.side, best, env.iou)
 
 
 @dataclass
@@ -136,21 +140,28 @@ def _first(
 
 
 def correct(
-    plan: Plan, window: int, count: int, seed: int, counts: Yield | None = None
+    world: Environment,
+    cell: PushTCell,
+    plan: Plan,
+    horizons: Horizons,
+    count: int,
+    seed: int,
+    counts: Yield | None = None,
+    delay_steps: int = 0,
 ) -> Iterator[Episode]:
     """`count` takeovers: the policy runs for a while or until stuck, then the expert finishes.
 
     Only the expert's steps are kept (DAgger: Ross et al. 2011, here with one switch per episode,
-    as HG-DAgger's takeovers, Kelly et al. 2019). `window` is T_o of `plan`. An episode that the
-    policy has solved when its time is up is passed over, not counted as failed.
+    as HG-DAgger's takeovers, Kelly et al. 2019). The policy sees `world`, the expert `cell`, which
+    is the same one with the truth. An episode that the policy has solved when its time is up is
+    passed over, not counted as failed.
     """
     counts = counts or Yield()
-    env = PushTCell()
     while count:
         rng = np.random.default_rng((seed, 2))
-        env.reset(seed)
-        if not _lead(env, plan, window, int(rng.integers(*_LEAD_STEPS))):
-            episode = _finish(env, seed, noise_m=0.0)
+        lock_step = LockStep([world], [world.reset(seed)], plan, horizons, delay_steps)
+        if not _lead(lock_step, cell, int(rng.integers(*_LEAD_STEPS))):
+            episode = _finish(cell, seed, noise_m=0.0)
             counts.note(seed, episode)
             if episode is not None:
                 count -= 1
@@ -158,15 +169,14 @@ def correct(
         seed += 1
 
 
-def _lead(env: PushTCell, plan: Plan, window: int, steps: int) -> bool:
-    """Roll the policy for `steps` or until nothing moves; True when it has solved the task."""
-    trail = [env.observation] * window
-    while len(trail) < window + steps:
-        for action in plan(np.array(trail[-window:])):
-            trail.append(env.step(action))
-            if env.coverage > SUCCESS_COVERAGE:
-                return True
-        recent = np.array(trail[-_STUCK_STEPS:])
-        if len(trail) >= window + _STUCK_STEPS and np.ptp(recent[:, :2], axis=0).max() < _STUCK_M:
+def _lead(policy: LockStep, cell: PushTCell, steps: int) -> bool:
+    """Let the policy run for `steps` or until nothing moves; True when it has solved the task."""
+    tips = deque([cell.observation[:2]], maxlen=_STUCK_STEPS)
+    for _ in range(steps):
+        policy.step([0])
+        if cell.coverage > SUCCESS_COVERAGE:
+            return True
+        tips.append(cell.observation[:2])
+        if len(tips) == _STUCK_STEPS and np.ptp(tips, axis=0).max() < _STUCK_M:
             return False
     return False

@@ -5,9 +5,12 @@ pass inverse kinematics, and a first-order filter at 500 Hz stands for the contr
 that lookahead, as in ur_motion.servo.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dp_ros.sim import pusht
 from dp_ros.sim.cell import Cell, tool_down_joints
@@ -44,6 +47,7 @@ class PushTCell:
 
     rate_hz = 1 / STEP_S
     max_steps = 600
+    images: Mapping[str, NDArray[np.uint8]] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.cell = Cell()

@@ -4,6 +4,8 @@ Lengths in pixels of a 512 x 512 square. Needs the extra `pusht` (gym-pusht).
 """
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ class GymPushT:
 
     rate_hz = 10.0
     max_steps = 300
+    images: Mapping[str, NDArray[np.uint8]] = MappingProxyType({})
 
     def __init__(self) -> None:
         # pygame opens a window at import unless it is told that there is none.

@@ -1,11 +1,12 @@
 """Receding-horizon rollouts of a policy in headless environments, many episodes in lock-step.
 
-The policy is any function from observations (B, T_o, D) to actions (B, T_p, A), so this room
-needs to know nothing of networks; one call serves all running episodes.
+The policy is any function from what was seen to actions (B, T_p, A), so this room needs to know
+nothing of networks; one call serves all running episodes.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,18 @@ from numpy.typing import NDArray
 from dp_ros.task import Horizons
 
 Array = NDArray[np.float64]
-Plan = Callable[[Array], Array]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a policy plans from: vector (B, T_o, D) and images[camera] (B, T_o, H, W, 3) uint8."""
+
+    vector: Array
+    images: Mapping[str, Image] = field(default_factory=dict)
+
+
+Plan = Callable[[Seen], Array]
 
 
 class Environment(Protocol):
@@ -29,6 +41,11 @@ class Environment(Protocol):
         ...
 
     @property
+    def images(self) -> Mapping[str, Image]:
+        """The prepared frames of this moment by camera, taken when asked for; none without any."""
+        ...
+
+    @property
     def coverage(self) -> float:
         """Share of the goal covered now, in [0, 1]."""
         ...
@@ -37,6 +54,71 @@ class Environment(Protocol):
     def done(self) -> bool:
         """Whether the episode is over before its time."""
         ...
+
+
+class LockStep:
+    """Environments that have been reset to `observations`, driven by one policy.
+
+    Every T_a steps the running ones are planned together. The first `delay_steps` actions of a
+    new chunk are not there in time, as on a robot whose policy has to think: for as long, the
+    actions of the chunk before it play on. At the start the robot rests and waits.
+    """
+
+    def __init__(
+        self,
+        environments: Sequence[Environment],
+        observations: Sequence[Array],
+        plan: Plan,
+        horizons: Horizons,
+        delay_steps: int = 0,
+    ) -> None:
+        check_delay(horizons, delay_steps)
+        self._environments, self._plan = environments, plan
+        self._horizons, self._delay_steps = horizons, delay_steps
+        self._step = 0
+        # Before the first step the window repeats the first observation, as in training.
+        length = horizons.observation
+        self._vectors = [deque([o] * length, maxlen=length) for o in observations]
+        self._images = [deque([env.images] * length, maxlen=length) for env in environments]
+        self._old: dict[int, Array] = {}
+        self._new: dict[int, Array] = {}
+
+    def step(self, running: Sequence[int]) -> None:
+        """One policy step of the environments `running`."""
+        turn = self._step % self._horizons.action
+        if turn == 0:
+            self._old = self._new
+            self._new = dict(zip(running, self._plan(self._seen(running)), strict=True))
+        chunks, due = self._new, self._horizons.now + turn
+        if self._old and turn < self._delay_steps:
+            chunks, due = self._old, due + self._horizons.action
+        for i in running:
+            self._vectors[i].append(self._environments[i].step(chunks[i][due]))
+            self._images[i].append(self._environments[i].images if self._is_seen() else {})
+        self._step += 1
+
+    def _is_seen(self) -> bool:
+        """Whether a window will hold what this step leads to; other frames are not taken."""
+        return -(self._step + 1) % self._horizons.action < self._horizons.observation
+
+    def _seen(self, running: Sequence[int]) -> Seen:
+        vector = np.stack([np.stack(self._vectors[i]) for i in running])
+        images = {
+            camera: np.stack([np.stack([f[camera] for f in self._images[i]]) for i in running])
+            for camera in self._images[running[0]][-1]
+        }
+        return Seen(vector, images)
+
+
+def check_delay(horizons: Horizons, delay_steps: int) -> None:
+    """Raise ValueError for a delay that a prediction is too short to bridge."""
+    most = min(horizons.action, horizons.prediction - horizons.now - horizons.action)
+    if not 0 <= delay_steps <= most:
+        raise ValueError(
+            f'a delay of {delay_steps} steps cannot be bridged: predictions of '
+            f'{horizons.prediction} actions, {horizons.action} of them executed, bridge up to '
+            f'{most}'
+        )
 
 
 @dataclass(frozen=True)
@@ -65,32 +147,22 @@ def rollout(
     seeds: list[int],
     horizons: Horizons,
     max_steps: int,
+    delay_steps: int = 0,
 ) -> Iterator[Outcome]:
-    """Run one episode for each seed; yields outcomes as episodes end.
-
-    Every T_a steps the running episodes are planned in one batch and play actions
-    `now .. now + T_a - 1` of what comes back.
-    """
+    """Run one episode for each seed; yields outcomes as episodes end."""
     environments = [make() for _ in seeds]
     first = [env.reset(seed) for env, seed in zip(environments, seeds, strict=True)]
-    # Before the first step the window repeats the first observation, as in the training windows.
-    windows = np.stack([np.repeat(o[None], horizons.observation, axis=0) for o in first])
-    best = np.array([env.coverage for env in environments])
-    running = np.arange(len(seeds))
+    best = [env.coverage for env in environments]
+    lock_step = LockStep(environments, first, plan, horizons, delay_steps)
+    running = list(range(len(seeds)))
     for step in range(max_steps):
-        turn = step % horizons.action
-        if turn == 0:
-            planned = plan(windows[running])
-            chunks = np.zeros((len(seeds), *planned.shape[1:]))
-            chunks[running] = planned
-        for i in running:
-            observation = environments[i].step(chunks[i, horizons.now + turn])
-            windows[i] = np.concatenate([windows[i][1:], observation[None]])
-            best[i] = max(best[i], environments[i].coverage)
+        lock_step.step(running)
         last = step == max_steps - 1
-        over = [i for i in running if last or environments[i].done]
-        for i in over:
-            yield Outcome(seeds[i], float(best[i]), environments[i].coverage, step + 1)
-        running = np.array([i for i in running if i not in over], dtype=int)
-        if not len(running):
+        for i in list(running):
+            env = environments[i]
+            best[i] = max(best[i], env.coverage)
+            if last or env.done:
+                running.remove(i)
+                yield Outcome(seeds[i], best[i], env.coverage, step + 1)
+        if not running:
             return

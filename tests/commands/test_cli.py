@@ -25,6 +25,7 @@ COMMANDS = [
     ['dataset'],
     ['dataset', 'generate'],
     ['dataset', 'correct'],
+    ['dataset', 'render'],
     ['dataset', 'import-pusht'],
     ['dataset', 'info'],
     ['version'],
@@ -90,7 +91,10 @@ def test_a_data_set_that_is_not_there(fails, tmp_path):
 
 def test_a_task_that_does_not_ship(fails, tmp_path):
     said = fails('train', tmp_path, '--task', 'two_arks', '--out', tmp_path)
-    assert said == "'two_arks' is neither a file nor one of: pusht_cell, pusht_gym, two_arcs"
+    assert said == (
+        "'two_arks' is neither a file nor one of: pusht_cell, pusht_cell_image, pusht_gym, "
+        'two_arcs'
+    )
 
 
 def test_a_typo_in_a_recipe(fails, tmp_path):
@@ -127,7 +131,9 @@ def test_data_that_is_not_finite(fails, tmp_path):
 
 def test_a_task_without_an_expert(fails, tmp_path):
     said = fails('dataset', 'generate', 'juggling', '--out', tmp_path / 'set.zarr')
-    assert said.startswith("no expert for task 'juggling'; there is one for two_arcs and pusht")
+    assert said == (
+        "no expert for task 'juggling'; there is one for two_arcs, pusht_cell and pusht_cell_image"
+    )
 
 
 def test_a_folder_that_is_no_checkpoint(fails, tmp_path):

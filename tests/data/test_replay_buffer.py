@@ -65,7 +65,7 @@ def test_writing_again_replaces_the_whole_and_leaves_nothing_beside_it(store):
 
 def test_a_write_that_fails_leaves_the_old_set(store):
     wrong = Episode(np.zeros((3, 4), np.float32), np.zeros((3, 2), np.float32))
-    with pytest.raises(ValueError, match='dimensions'):
+    with pytest.raises(ValueError, match=r'state of the shape \(3, 4\); expected \(3, 5\)'):
         replay_buffer.write(store, [episode(3), wrong])
     assert len(replay_buffer.read(store)) == 3
     assert list(store.parent.iterdir()) == [store]

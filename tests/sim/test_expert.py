@@ -3,12 +3,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dp_ros.sim import pusht
+from dp_ros.sim import demonstrations, pusht
 from dp_ros.sim.approach import route
 from dp_ros.sim.demonstrations import Yield, correct, demonstrate, generate
 from dp_ros.sim.environment import PushTCell
 from dp_ros.sim.expert import Expert
 from dp_ros.sim.pushing_model import Block, push
+from dp_ros.task import Horizons
 
 
 @pytest.fixture(scope='module')
@@ -104,9 +105,34 @@ def test_a_central_push_translates_the_t_and_an_eccentric_one_turns_it():
     np.testing.assert_allclose(gaps, 0, atol=1e-3)
 
 
-def test_the_expert_corrects_a_policy_that_gets_nowhere():
-    def stand_still(observations):
-        return np.repeat(observations[-1:, :2], 8, axis=0)
+def stand_still(seen):
+    return np.repeat(seen.vector[:, -1:, :2], 16, axis=1)
 
-    (episode,) = correct(stand_still, window=2, count=1, seed=7)
+
+@pytest.mark.parametrize('delay_steps', [0, 2])
+def test_the_expert_corrects_a_policy_that_gets_nowhere(env, delay_steps):
+    sizes = Horizons(observation=2, prediction=16, action=8)
+    (episode,) = correct(env, env, stand_still, sizes, 1, seed=7, delay_steps=delay_steps)
     assert episode.coverage_max > 0.95
+    start = pusht.sample_start(np.random.default_rng(7))
+    np.testing.assert_allclose(episode.state[0, 2:4], start.block[:2], atol=1e-3)
+
+
+def test_what_the_policy_solves_alone_is_passed_over(env, monkeypatch):
+    """A policy that solves seed 40 as the expert would, and then does nothing any more."""
+    monkeypatch.setattr(demonstrations, '_LEAD_STEPS', (399, 400))
+    expert, starts = Expert(np.random.default_rng(40)), []
+
+    def plan(seen):
+        if env.snapshot.tick == 0:
+            starts.append(seen.vector[0, -1])
+        if len(starts) > 1:
+            return stand_still(seen)
+        return np.repeat(expert.act(seen.vector[0, -1])[None, None], 16, axis=1)
+
+    counts = Yield()
+    sizes = Horizons(observation=2, prediction=16, action=1)
+    (episode,) = correct(env, env, plan, sizes, 1, seed=40, counts=counts)
+    assert episode.seed == 41
+    assert (counts.succeeded, counts.failed) == (1, 0)
+    assert len(starts) == 2

@@ -1,3 +1,5 @@
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,9 @@ SIZES = Horizons(observation=3, prediction=8, action=4, first=-2)
 
 
 class Counter:
-    """A world that remembers: the observation is the number of steps; over after `lasts`."""
+    """A world that remembers: it shows the number of steps; over after `lasts`."""
+
+    images = MappingProxyType({})
 
     def __init__(self, lasts):
         self.lasts, self.steps, self.played = lasts, 0, []
@@ -31,18 +35,33 @@ class Counter:
         return self.steps >= self.lasts
 
 
-def run(lasts, max_steps=100):
-    worlds = [Counter(n) for n in lasts]
+class Filmed(Counter):
+    """One that also has a camera; a frame's pixels are the number of steps."""
+
+    def __init__(self, lasts):
+        super().__init__(lasts)
+        self.taken = []
+
+    @property
+    def images(self):
+        self.taken.append(self.steps)
+        return {'eye': np.full((2, 2, 3), self.steps, np.uint8)}
+
+
+def run(lasts, max_steps=100, delay_steps=0, horizons=SIZES, world=Counter):
+    worlds = [world(n) for n in lasts]
     waiting = iter(worlds)
     seen = []
 
-    def plan(observations):
-        seen.append(observations.copy())
-        numbers = 100 * len(seen) + np.arange(8.0)
-        return np.tile(numbers[None, :, None], (len(observations), 1, 1))
+    def plan(observed):
+        seen.append(observed)
+        numbers = 100 * len(seen) + np.arange(float(horizons.prediction))
+        return np.tile(numbers[None, :, None], (len(observed.vector), 1, 1))
 
     outcomes = list(
-        rollout(lambda: next(waiting), plan, list(range(len(lasts))), SIZES, max_steps)
+        rollout(
+            lambda: next(waiting), plan, list(range(len(lasts))), horizons, max_steps, delay_steps
+        )
     )
     return worlds, seen, outcomes
 
@@ -54,12 +73,46 @@ def test_each_plan_plays_its_t_a_actions_from_now_on():
 
 def test_the_window_holds_the_last_observations_and_begins_with_the_first_repeated():
     _, seen, _ = run([10])
-    assert [w[0, :, 0].tolist() for w in seen] == [[0, 0, 0], [2, 3, 4], [6, 7, 8]]
+    assert [w.vector[0, :, 0].tolist() for w in seen] == [[0, 0, 0], [2, 3, 4], [6, 7, 8]]
+
+
+def test_a_late_chunk_lets_the_one_before_it_play_on():
+    sizes = Horizons(observation=3, prediction=12, action=4, first=-2)
+    (world,), _, _ = run([14], delay_steps=3, horizons=sizes)
+    assert world.played == [
+        102, 103, 104, 105,  # at the start the robot waits for the first one
+        106, 107, 108, 205,
+        206, 207, 208, 305,
+        306, 307,
+    ]  # fmt: skip
+
+
+def test_a_delay_of_a_whole_horizon_plays_every_chunk_one_turn_late():
+    sizes = Horizons(observation=3, prediction=12, action=4, first=-2)
+    (world,), _, _ = run([12], delay_steps=4, horizons=sizes)
+    assert world.played == [102, 103, 104, 105, 106, 107, 108, 109, 206, 207, 208, 209]
+
+
+@pytest.mark.parametrize(('steps', 'most'), [(3, 2), (-1, 2)])
+def test_a_delay_that_no_prediction_bridges_is_refused(steps, most):
+    with pytest.raises(ValueError, match=f'delay of {steps} steps .* bridge up to {most}'):
+        run([10], delay_steps=steps)
+
+
+def test_the_window_holds_the_frames_of_the_same_steps_and_no_others_are_taken():
+    worlds, seen, _ = run([10, 6], world=Filmed)
+    for observed in seen:
+        assert observed.images['eye'].shape == (*observed.vector.shape[:2], 2, 2, 3)
+        np.testing.assert_array_equal(
+            observed.images['eye'][..., 0, 0, 0], observed.vector[..., 0]
+        )
+    assert len(seen) == 3
+    assert set(worlds[0].taken) == {0, 2, 3, 4, 6, 7, 8, 10}
 
 
 def test_episodes_that_are_over_are_no_longer_planned_or_played():
     worlds, seen, outcomes = run([2, 9, 5])
-    assert [len(w) for w in seen] == [3, 2, 1]
+    assert [len(w.vector) for w in seen] == [3, 2, 1]
     assert [w.steps for w in worlds] == [2, 9, 5]
     assert [(o.seed, o.steps) for o in outcomes] == [(0, 2), (2, 5), (1, 9)]
 
