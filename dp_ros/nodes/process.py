@@ -4,13 +4,18 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
+
+NodeT = TypeVar('NodeT', bound=Node)
 
 RETRY_S = 1.0
 NICENESS = -5
@@ -64,6 +69,46 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def foreground(
+    make: Callable[[], NodeT],
+    run: Callable[[NodeT], None],
+    failures: tuple[type[Exception], ...],
+) -> None:
+    """Make a node, spin it in a thread, and `run` beside it: where a person waits for the end.
+
+    One of `failures` ends the process with 1 and its sentence.
+    """
+    rclpy.init()
+    error, name = '', Path(sys.argv[0]).stem
+    executor = SingleThreadedExecutor()
+    spinning = threading.Thread(target=_spin, args=(executor,), name='spin')
+    try:
+        node = make()
+        name = node.get_name()
+        executor.add_node(node)
+        spinning.start()
+        run(node)
+    except failures as failure:
+        error = str(failure)
+    except KeyboardInterrupt:
+        error = 'interrupted'
+    finally:
+        # A second Ctrl-C must not tear the clean-up apart.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        executor.shutdown(timeout_sec=1.0)
+        rclpy.try_shutdown()
+        if spinning.is_alive():
+            spinning.join()
+    if error:
+        print(f'{name}: {error}', file=sys.stderr, flush=True)
+        raise SystemExit(1)
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
 
 
 def _started(node: LifecycleNode) -> bool:

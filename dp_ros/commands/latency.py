@@ -1,0 +1,83 @@
+"""dp-ros latency: how far each camera's stamps lie behind its captures, into the robot file."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from ruamel.yaml import YAML
+
+from dp_ros import atomic, bringup, yamlfile
+from dp_ros.commands.demo import free_address
+from dp_ros.robot import CellCameraSettings, Robot, load_robot
+
+START_S = 60.0
+# Below this the camera has hardly seen the arm move, and its latency is a guess.
+LOWEST_AGREEMENT = 0.6
+
+
+def run(robot: Path, out: Path, seconds: float, attach: bool, dry: bool, console: Console) -> None:
+    """Measure the cameras of `robot` and write the latencies into that file, unless `dry`.
+
+    attach: use the executor and the cameras that run already. Raises ValueError where a camera saw
+    too little, bringup.GraphError or OSError.
+    """
+    settings = load_robot(robot)
+    simulated = any(isinstance(c, CellCameraSettings) for c in settings.cameras.values())
+    address = free_address() if simulated and not attach else settings.arm.address
+    figures = out / 'latency.json'
+    figures.unlink(missing_ok=True)
+    graph = bringup.latency(robot.resolve(), settings, figures.resolve(), seconds, address, attach)
+    console.print(
+        f'the arm at {address} is about to move its tip by 3 cm around where it stands, for '
+        f'{seconds:.0f} s; cameras: {", ".join(settings.cameras)}'
+    )
+    with bringup.running(graph, out / 'logs', bringup.free_domain()) as processes:
+        processes.wait(START_S + seconds)
+    found = json.loads(figures.read_text(encoding='utf-8'))
+    console.print(table(found, settings))
+    blind = [name for name, row in found.items() if row['agreement'] < LOWEST_AGREEMENT]
+    if blind:
+        raise ValueError(
+            f'{", ".join(blind)}: what the camera saw hardly agrees with the motion of the arm; '
+            f'see that it looks at the arm or at something that moves with it, or measure longer '
+            f'(--seconds). Nothing was written.'
+        )
+    if dry:
+        return
+    write(robot, {row['topic']: max(0.0, row['latency_s']) for row in found.values()})
+    console.print(f'written to {robot}')
+
+
+def table(figures: dict[str, Any], robot: Robot) -> Table:
+    """The figures as a table."""
+    made = Table(title='Header stamp behind the capture')
+    for heading in ('camera', 'before', 'measured', 'agreement', 'frames'):
+        made.add_column(heading, justify='left' if heading == 'camera' else 'right')
+    for name, row in figures.items():
+        before = robot.latencies_s.get(row['topic'], 0.0)
+        made.add_row(
+            name,
+            f'{before * 1e3:.0f} ms',
+            f'{row["latency_s"] * 1e3:.1f} ms',
+            f'{row["agreement"]:.2f}',
+            str(row['frames']),
+        )
+    return made
+
+
+def write(path: Path, latencies_s: dict[str, float]) -> None:
+    """Set latencies in a robot file and leave the rest of it, comments too, as it is."""
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 99
+    content = editor.load(path.read_text(encoding='utf-8'))
+    known = content.setdefault('latencies_s', {})
+    for topic, value in latencies_s.items():
+        known[topic] = round(value, 4)
+    text = io.StringIO()
+    editor.dump(content, text)
+    yamlfile.parse(Robot, YAML(typ='safe').load(text.getvalue()), str(path))
+    atomic.write_text(path, text.getvalue())
