@@ -51,6 +51,10 @@ setup(
         'pydantic',
         'PyYAML',
         'zarr',
+        'ruamel.yaml',  # writes into a robot file and keeps its comments
+        # bags: written and read without ROS; mcap reads what a killed recorder left
+        'mcap',
+        'rosbags',
         # the arm and its stand-in
         'mujoco',
         'shapely',
@@ -104,7 +108,9 @@ setup(
     entry_points={
         'console_scripts': [
             'dp-ros = dp_ros.cli:main',
+            'camera = dp_ros.nodes.camera:main',
             'executor = dp_ros.nodes.executor:main',
+            'latency = dp_ros.nodes.latency:main',
             'policy = dp_ros.nodes.policy:main',
             'rollout = dp_ros.nodes.rollout:main',
             'sim = dp_ros.nodes.sim:main',
