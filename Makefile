@@ -13,8 +13,8 @@ help: ## this list
 setup: ## the environment .venv with everything in it
 	@scripts/setup.sh
 
-demo: setup ## 5 Push-T episodes through ROS 2; results in out/demo/
-	@$(BIN)/dp-ros demo $(ARGS)
+demo: setup ## 5 Push-T episodes through ROS 2; results in out/demo/ (POLICY=state: no cameras)
+	@$(BIN)/dp-ros demo $(if $(POLICY),--policy $(POLICY)) $(ARGS)
 
 lint: setup ## style, types, import directions
 	$(BIN)/ruff check .

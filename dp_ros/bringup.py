@@ -13,48 +13,98 @@ from pathlib import Path
 from typing import Any
 
 from dp_ros.paths import share
+from dp_ros.robot import CellCameraSettings, Robot, load_robot
+from dp_ros.task import load_task
 
 STOP_TIMEOUT_S = 5.0
+# What the demo runs if nothing else is said; shipped() knows the choices.
+DEFAULT_POLICY = 'state'
 
 
 @dataclass(frozen=True)
 class Process:
     """One process of a graph: an executable of this package and its ROS parameters.
 
-    leads: the graph is over when this process ends.
+    leads: the graph is over when this process ends. node: its node's name, where several processes
+    share an executable.
     """
 
     executable: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     leads: bool = False
+    node: str = ''
+
+    @property
+    def name(self) -> str:
+        """What distinguishes it in its graph."""
+        return self.node or self.executable
 
     def command(self) -> list[str]:
         """The command line that starts it with this interpreter."""
         arguments = ['--ros-args']
+        if self.node:
+            arguments += ['-r', f'__node:={self.node}']
         for name, value in self.parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             arguments += ['-p', f'{name}:={text}']
         return [sys.executable, '-m', f'dp_ros.nodes.{self.executable}', *arguments]
 
 
+@dataclass(frozen=True)
+class Policy:
+    """A trained policy and the task that it does."""
+
+    checkpoint: Path
+    task: Path
+
+
+def shipped(policy: str) -> Policy:
+    """The policy of the demo: 'image' sees two cameras, 'state' the true pose of the T."""
+    name = {'image': 'pusht_cell_image', 'state': 'pusht_cell'}[policy]
+    return Policy(share('models', name), share('config', 'tasks', f'{name}.yaml'))
+
+
+def trained(checkpoint: Path) -> Policy:
+    """The policy in a checkpoint, with the task that it was trained for."""
+    return Policy(checkpoint, checkpoint / 'task.yaml')
+
+
+def cameras(task: Path, robot: Path, address: str = '') -> list[Process]:
+    """One process for each camera that the task sees; address: of the simulated cell.
+
+    Raises yamlfile.ConfigError or, where the robot file lacks one of them, ValueError.
+    """
+    seen = load_task(task)
+    load_robot(robot).require_cameras(seen, str(robot))
+    return [camera(stream.name, robot, address) for stream in seen.cameras]
+
+
+def camera(name: str, robot: Path, address: str = '') -> Process:
+    """The process of the camera that the robot file calls `name`."""
+    parameters = {'camera': name, 'robot': robot}
+    if address:
+        parameters['address'] = address
+    return Process('camera', parameters, node=name)
+
+
 def simulated_cell(
-    task: Path | None = None,
+    policy: Policy | None = None,
     robot: Path | None = None,
-    checkpoint: Path | None = None,
     address: str = '127.0.0.2',
     series: str = 'e-Series',
     rate_hz: int = 125,
 ) -> list[Process]:
-    """The graph without its conductor: the cell, the executor, the policy."""
-    task = task or share('config', 'tasks', 'pusht_cell.yaml')
+    """The graph without its conductor: the cell, its cameras, the executor, the policy."""
+    policy = policy or shipped(DEFAULT_POLICY)
     robot = robot or share('config', 'robots', 'ur5e_sim.yaml')
-    checkpoint = checkpoint or share('models', 'pusht_cell')
+    task, checkpoint = policy.task, policy.checkpoint
     return [
         Process('sim', {'address': address, 'series': series}),
+        *cameras(task, robot, address),
         Process(
             'executor', {'task': task, 'robot': robot, 'address': address, 'rate_hz': rate_hz}
         ),
-        Process('policy', {'task': task, 'checkpoint': checkpoint}),
+        Process('policy', {'task': task, 'robot': robot, 'checkpoint': checkpoint}),
     ]
 
 
@@ -69,6 +119,27 @@ def demo(
     return [*graph, Process('rollout', parameters, leads=True)]
 
 
+def latency(
+    robot: Path, settings: Robot, out: Path, seconds: float, address: str, attach: bool
+) -> list[Process]:
+    """The process that times the cameras of `robot`, and unless `attach` all that it needs."""
+    measuring = Process(
+        'latency', {'robot': robot, 'out': out, 'seconds': float(seconds)}, leads=True
+    )
+    if attach:
+        return [measuring]
+    simulated = any(isinstance(c, CellCameraSettings) for c in settings.cameras.values())
+    cell = [Process('sim', {'address': address})] if simulated else []
+    # Any task with Cartesian actions will do: no policy runs.
+    task = share('config', 'tasks', 'pusht_cell.yaml')
+    return [
+        *cell,
+        *(camera(name, robot, address if simulated else '') for name in settings.cameras),
+        Process('executor', {'task': task, 'robot': robot, 'address': address}),
+        measuring,
+    ]
+
+
 def environment() -> dict[str, str]:
     """What every process of a graph needs to find in its environment."""
     # Fast DDS 3 (Kilted, and the PyPI wheels) renamed the variable.
@@ -80,6 +151,7 @@ def environment() -> dict[str, str]:
         # One thread for each numerical library: the graph has more processes than cores.
         'OMP_NUM_THREADS': '1',
         'OPENBLAS_NUM_THREADS': '1',
+        'LP_NUM_THREADS': '0',
         'MUJOCO_GL': os.environ.get('MUJOCO_GL', 'osmesa'),
         'PYTHONUNBUFFERED': '1',
     }
@@ -101,7 +173,7 @@ class GraphError(RuntimeError):
 
 @dataclass
 class Graph:
-    """Running processes, by executable."""
+    """Running processes, by name."""
 
     processes: dict[str, subprocess.Popen[bytes]]
     logs: Path
@@ -139,11 +211,11 @@ def running(graph: Sequence[Process], logs: Path, domain: int) -> Iterator[Graph
     # for itself.
     variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     started: dict[str, subprocess.Popen[bytes]] = {}
-    leader = next((p.executable for p in graph if p.leads), None)
+    leader = next((p.name for p in graph if p.leads), None)
     try:
         for process in graph:
-            with (logs / f'{process.executable}.log').open('wb') as log:
-                started[process.executable] = subprocess.Popen(
+            with (logs / f'{process.name}.log').open('wb') as log:
+                started[process.name] = subprocess.Popen(
                     process.command(),
                     env=variables,
                     stdin=subprocess.DEVNULL,

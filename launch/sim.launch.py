@@ -17,6 +17,12 @@ ARGUMENTS = [
         'video', default_value='true', choices=['true', 'false'], description='draw the pictures'
     ),
     DeclareLaunchArgument(
+        'policy',
+        default_value=bringup.DEFAULT_POLICY,
+        choices=['image', 'state'],
+        description='what the policy sees: two cameras, or the true pose of the T',
+    ),
+    DeclareLaunchArgument(
         'address', default_value='127.0.0.2', description='loopback address of the controller'
     ),
     DeclareLaunchArgument(
@@ -37,6 +43,7 @@ def _graph(context):
         int(value('episodes')),
         int(value('seed')),
         value('video') == 'true',
+        policy=bringup.shipped(value('policy')),
         address=value('address'),
         series=value('series'),
         rate_hz=int(value('rate_hz')),
@@ -53,6 +60,7 @@ def node(process):
     return Node(
         package='dp_ros',
         executable=process.executable,
+        name=process.node or None,
         parameters=[parameters],
         output='screen',
         on_exit=Shutdown(reason='the episodes are over') if process.leads else None,

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dp_ros import bringup
 from dp_ros.learning.checkpoint_folder import require_files
+from dp_ros.sim import scene_feed
 from dp_ros.sim.ur_controller import PORTS
 from dp_ros.sim.ur_ports import is_free
 
@@ -23,6 +24,7 @@ def run(
     episodes: int,
     seed: int,
     video: bool,
+    policy: str,
     checkpoint: Path | None,
     robot: Path | None,
     address: str | None,
@@ -31,15 +33,15 @@ def run(
     console: Console,
 ) -> None:
     """Run the demo; raises bringup.GraphError or OSError with a sentence."""
-    if checkpoint is not None:
-        require_files(checkpoint)
+    chosen = bringup.trained(checkpoint.resolve()) if checkpoint else bringup.shipped(policy)
+    require_files(chosen.checkpoint)
     address = address or free_address()
     graph = bringup.demo(
         out,
         episodes,
         seed,
         video,
-        checkpoint=checkpoint.resolve() if checkpoint else None,
+        policy=chosen,
         robot=robot.resolve() if robot else None,
         address=address,
         series=series,
@@ -48,7 +50,7 @@ def run(
     domain = bringup.free_domain()
     (out / 'report.json').unlink(missing_ok=True)
     console.print(
-        f'starting {", ".join(p.executable for p in graph)}: a UR controller at {address}, '
+        f'starting {", ".join(p.name for p in graph)}: a UR controller at {address}, '
         f'ROS_DOMAIN_ID={domain}; logs in {out / "logs"}'
     )
     with bringup.running(graph, out / 'logs', domain) as processes:
@@ -68,7 +70,7 @@ def free_address(last_bytes: Sequence[int] = range(2, 255)) -> str:
     """A loopback address whose controller ports nobody uses; OSError if there is none."""
     for last in last_bytes:
         address = f'127.0.0.{last}'
-        if is_free(address, PORTS):
+        if is_free(address, PORTS) and scene_feed.is_free(address):
             return address
     raise OSError(
         f'ports {", ".join(map(str, PORTS))} are taken on every address from '

@@ -1,6 +1,5 @@
 """The conductor: puts the cell to a start, arms, watches one episode, lets go; and listens."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +12,11 @@ from std_srvs.srv import SetBool, Trigger
 
 from dp_ros.core.mode import Mode
 from dp_ros.nodes import convert, topics
+from dp_ros.nodes.calls import call
 from dp_ros.nodes.parameters import declare
 from dp_ros.sim.episode_record import EpisodeRecord, Track
 from dp_ros.task import pose_components
 
-SERVICE_TIMEOUT_S = 15.0
 # Samples from before the reset have left every queue after this.
 SETTLE_S = 0.3
 # The T counts as placed once its IoU has been that of the demonstrations for this long.
@@ -50,6 +49,7 @@ class ConductorNode(Node):
         self.sim_values: dict[str, str] = {}
         self._record: EpisodeRecord | None = None
         self._mode, self._complaint = '', ''
+        self._unseen = 'nothing is known of its streams'
         self._reasons: dict[str, str] = {}
         self._arm: Client[Any, Any] = self.create_client(SetBool, topics.ARM_SERVICE)
         self._reset: Client[Any, Any] = self.create_client(Trigger, topics.RESET_SERVICE)
@@ -68,24 +68,22 @@ class ConductorNode(Node):
     def run_episode(self, seed: int, success_iou: float) -> EpisodeRecord:
         """One episode from the start of `seed` to success, a stop or the time limit.
 
-        Raises ConductorError when the graph does not answer. Call it outside the spinning thread.
+        Raises CallError when the graph does not answer. Call it outside the spinning thread.
         """
-        self._call(self._arm, SetBool.Request(data=False), 'let go of the arm')
+        call(self._arm, SetBool.Request(data=False), 'let go of the arm')
         value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
         parameters = [Parameter(name='seed', value=value)]
-        self._call(
-            self._set_parameters, SetParameters.Request(parameters=parameters), 'set a seed'
-        )
-        self._call(self._reset, Trigger.Request(), 'reset the cell')
+        call(self._set_parameters, SetParameters.Request(parameters=parameters), 'set a seed')
+        call(self._reset, Trigger.Request(), 'reset the cell')
         time.sleep(SETTLE_S)
         record = self._record = EpisodeRecord(seed, started_ns=self._now_ns())
-        self._call(self._arm, SetBool.Request(data=True), 'arm')
+        call(self._arm, SetBool.Request(data=True), 'arm')
         record.started_ns = self._now_ns()
         self._reasons.clear()
         self._await_policy()
         self._watch(record, success_iou)
         record.ended_ns = self._now_ns()
-        self._call(self._arm, SetBool.Request(data=False), 'let go of the arm')
+        call(self._arm, SetBool.Request(data=False), 'let go of the arm')
         # The score is of the T at rest, after the arm has let go.
         time.sleep(SETTLE_S)
         self._record = None
@@ -93,7 +91,10 @@ class ConductorNode(Node):
         return record
 
     def wait_for_graph(self, timeout_s: float) -> None:
-        """Until the services are there and the policy is warm; raises ConductorError."""
+        """Until the services are there, the policy is warm and sees all that it needs.
+
+        Raises ConductorError.
+        """
         deadline = time.monotonic() + timeout_s
         for client in (self._set_parameters, self._reset, self._arm):
             if not client.wait_for_service(max(0.1, deadline - time.monotonic())):
@@ -106,6 +107,13 @@ class ConductorNode(Node):
                 raise ConductorError(
                     f'the policy was not ready within {timeout_s:.0f} s: '
                     f'{self._complaint or "it said nothing"}'
+                )
+            time.sleep(0.05)
+        while self._unseen:
+            if time.monotonic() > deadline:
+                raise ConductorError(
+                    f'the policy did not see all that it needs within {timeout_s:.0f} s: '
+                    f'{self._unseen}; last complaint: {self._complaint or "none"}'
                 )
             time.sleep(0.05)
 
@@ -130,7 +138,8 @@ class ConductorNode(Node):
                 record.ending = 'placed'
                 return
             if self._mode != Mode.POLICY.value:
-                record.ending = f'{self._mode}: {self._reason_of(self._mode)}'
+                unseen = f'; {self._unseen}' if self._unseen else ''
+                record.ending = f'{self._mode}: {self._reason_of(self._mode)}{unseen}'
                 return
             if record.rests(now, RESTS_FOR_S):
                 record.ending = 'the arm rests'
@@ -145,21 +154,6 @@ class ConductorNode(Node):
         while mode not in self._reasons and time.monotonic() < deadline:
             time.sleep(WATCH_PERIOD_S)
         return self._reasons.get(mode, 'no reason given')
-
-    def _call(self, client: 'Client[Any, Any]', request: Any, what: str) -> None:
-        """Call a service from outside the spinning thread; raises ConductorError."""
-        done = threading.Event()
-        future = client.call_async(request)
-        future.add_done_callback(lambda _: done.set())
-        if not done.wait(SERVICE_TIMEOUT_S):
-            client.remove_pending_request(future)
-            raise ConductorError(f'no answer to "{what}" from {client.srv_name}')
-        response = future.result()
-        results = getattr(response, 'results', [response])
-        failed = next((r for r in results if not getattr(r, 'success', r)), None)
-        if failed is not None:
-            text = getattr(failed, 'message', '') or getattr(failed, 'reason', '')
-            raise ConductorError(f'{client.srv_name} could not {what}: {text}')
 
     def _listen(self, topic: topics.Topic, callback: Callable[[Any], None]) -> None:
         self.create_subscription(topic.type, topic.name, callback, topic.qos)
@@ -188,6 +182,8 @@ class ConductorNode(Node):
                 self.executor_values = values
             elif status.name == 'executor/mode':
                 self._reasons[values['mode']] = status.message
+            elif status.name == 'observation':
+                self._unseen = '' if status.level == status.OK else status.message
             elif status.name == 'sim':
                 self.sim_values = values
             elif status.name in ('executor/chunk', 'inference/chunk'):

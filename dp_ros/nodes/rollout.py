@@ -1,20 +1,15 @@
 """The rollout process: conducts episodes, prints a line for each, writes the report."""
 
-import contextlib
 import importlib.metadata
 import os
 import platform
-import signal
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-
 from dp_ros import __version__, atomic
 from dp_ros.learning import checkpoint
+from dp_ros.nodes import process
+from dp_ros.nodes.calls import CallError
 from dp_ros.nodes.conductor import ConductorError, ConductorNode
 from dp_ros.paths import share
 from dp_ros.sim import demo_report
@@ -27,28 +22,7 @@ REPORTED = ('torch', 'numpy', 'mujoco', 'ur-rtde')
 
 def main() -> None:
     """Run the rollout process; exits with 1 and a sentence where the graph does not answer."""
-    rclpy.init()
-    node = ConductorNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spinning = threading.Thread(target=_spin, args=(executor,), name='spin')
-    spinning.start()
-    error = ''
-    try:
-        conduct(node)
-    except (ConductorError, ValueError, OSError) as failure:
-        error = str(failure)
-    except KeyboardInterrupt:
-        error = 'interrupted'
-    finally:
-        # A second Ctrl-C must not tear the clean-up apart.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        executor.shutdown(timeout_sec=1.0)
-        rclpy.try_shutdown()
-        spinning.join()
-    if error:
-        print(f'rollout: {error}', file=sys.stderr, flush=True)
-        raise SystemExit(1)
+    process.foreground(ConductorNode, conduct, (ConductorError, CallError, ValueError, OSError))
 
 
 def conduct(node: ConductorNode) -> None:
@@ -81,11 +55,6 @@ def versions() -> dict[str, str]:
     found = {name: importlib.metadata.version(name) for name in REPORTED}
     ros = os.environ.get('ROS_DISTRO') or f'PyPI, rclpy {importlib.metadata.version("ros-rclpy")}'
     return {'dp_ros': __version__, **found, 'python': platform.python_version(), 'ros': ros}
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-        executor.spin()
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
 """The simulated cell as a process: physics and a UR controller peer, and the pose of the T.
 
 The arm is reached through the controller's ports alone, as a real one; this node only publishes
-what a real cell's tracker would, and puts the world back to a start.
+what a real cell's tracker would, shows the scene to the cameras on a port of its own, and puts the
+world back to a start.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from dp_ros.core.rotations import quaternion_from_rotation_vector
 from dp_ros.nodes import convert, process, topics
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
-from dp_ros.sim import pusht
+from dp_ros.sim import pusht, scene_feed
 from dp_ros.sim.cell import Cell
 from dp_ros.sim.ur_controller import URController
 from dp_ros.sim.ur_ports import AddressInUse
@@ -104,15 +105,17 @@ class SimNode(LifecycleNode):
         self._cell.reset(pusht.sample_start(np.random.default_rng(self._seed())))
         self._controller = URController(_ObservedPlant(self), self._address, self._series)
         self._every = max(1, round(self._controller.control_hz / self._pose_rate))
-        await self._controller.start()
-        self._ready.set()
+        feed = await scene_feed.serve(self._address, self._scene)
         try:
+            await self._controller.start()
+            self._ready.set()
             while not self._running.is_set() and not self._stop.is_set():
                 await asyncio.sleep(0.01)
             self._begun = time.monotonic()
             self._first_tick = self._controller.ticks
             await self._controller.run(self._stop)
         finally:
+            feed.close()
             await self._controller.close()
 
     def advance(self, joint_setpoint: Any, duration_s: float) -> None:
@@ -129,6 +132,9 @@ class SimNode(LifecycleNode):
             turn = quaternion_from_rotation_vector([0, 0, yaw])
             pose = np.array([x, y, 0.0, *turn])
             self._pose_out.publish(convert.pose_message(self._now_ns(), pose))
+
+    def _scene(self) -> scene_feed.Scene:
+        return scene_feed.Scene(self._now_ns(), self._cell.qpos)
 
     async def _reset(self, seed: int) -> None:
         self._cell.reset(pusht.sample_start(np.random.default_rng(seed)))

@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dp_ros.core.rotations import yaw_from_quaternion
 from dp_ros.sim import pusht
 from dp_ros.sim.cell_model import JOINT_NAMES, block_qpos, cell_xml
 
@@ -66,19 +67,29 @@ class SceneRenderer:
         joint_positions (6,) rad, block_pose (3,) x y yaw; chunk (k, 2 or 3): the waypoints to
         come, metres, soonest first; trail (n, 2 or 3): where the tip has been. Base frame.
         """
-        count = len(JOINT_NAMES)
-        self.data.qpos[:count] = joint_positions
-        self.data.qpos[count:] = block_qpos(block_pose)
-        mujoco.mj_kinematics(self.model, self.data)
-        mujoco.mj_comPos(self.model, self.data)
-        mujoco.mj_camlight(self.model, self.data)
-        self._renderer.update_scene(self.data, self._camera)
-        self._draw_table(np.asarray(block_pose))
+        qpos = np.concatenate([joint_positions, block_qpos(block_pose)])
+        self._prepare(qpos, np.asarray(block_pose))
         if trail is not None and len(trail) > 1:
             self._draw_line(_at_height(trail, 0.002), 0.0015, _TRAIL_RGBA)
         if chunk is not None and len(chunk):
             self._draw_chunk(_at_height(chunk, _MARK_HEIGHT_M))
         return self._renderer.render()
+
+    def view(self, qpos: np.ndarray) -> np.ndarray:
+        """One picture, uint8 (height, width, 3), of the cell at qpos (13,), as Cell.qpos is."""
+        block = qpos[len(JOINT_NAMES) :]
+        yaw = yaw_from_quaternion(np.roll(block[3:], -1))
+        self._prepare(qpos, np.array([*block[:2], yaw]))
+        return self._renderer.render()
+
+    def _prepare(self, qpos: np.ndarray, block_pose: np.ndarray) -> None:
+        """The scene at qpos (13,), and what lies on the table with the T at block_pose (3,)."""
+        self.data.qpos[:] = qpos
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+        self._renderer.update_scene(self.data, self._camera)
+        self._draw_table(block_pose)
 
     def _draw_table(self, block_pose: np.ndarray) -> None:
         """What lies flat on the table: the workspace square, the goal and the shadows."""

@@ -33,6 +33,10 @@ def make_image_recipe(make_recipe, look):
     return make
 
 
+# Processes of their own import torch anew, next to everything else that is being tested.
+pytestmark = pytest.mark.timeout(300)
+
+
 def losses_of(task, recipe, windows, folder, machine=HERE):
     told = []
     train(task, recipe, windows, windows, folder, machine, report=told.append)
@@ -93,7 +97,7 @@ def test_two_processes_of_torchrun_learn_as_one_with_twice_their_batch(
         [*torchrun, '--nproc-per-node', '2', str(PROCESS), str(folder), '0'],
         check=True,
         capture_output=True,
-        timeout=100,
+        timeout=250,
     )
     two = json.loads((folder / 'losses.json').read_text())
     one = losses_of(image_task, recipe, images, tmp_path / 'one')

@@ -82,6 +82,7 @@ def test_encoders_are_pretrained_and_a_policy_is_trained_on_them(dp_ros, folder)
     assert loaded.policy.recipe.half
 
 
+@pytest.mark.timeout(300)
 def test_torchrun_trains_one_policy_with_two_processes(folder):
     command = [
         *(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2'),
@@ -89,7 +90,7 @@ def test_torchrun_trains_one_policy_with_two_processes(folder):
         *('--recipe', folder / 'recipe.yaml', '-o', folder / 'run', '--workers', '0'),
     ]
     ran = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=110, check=False
+        list(map(str, command)), capture_output=True, text=True, timeout=250, check=False
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count('checkpoint: ') == 1, 'both processes reported'

@@ -12,12 +12,25 @@ from dp_ros.commands.demo import PORTS, free_address
 from dp_ros.paths import share
 
 
-def test_the_demo_is_the_cell_and_a_conductor(tmp_path):
-    graph = bringup.demo(tmp_path, episodes=2, seed=7)
-    assert [p.executable for p in graph] == ['sim', 'executor', 'policy', 'rollout']
-    assert [p.leads for p in graph] == [False, False, False, True]
-    assert graph[:3] == bringup.simulated_cell()
+@pytest.mark.parametrize(('policy', 'cameras'), [('state', []), ('image', ['overhead', 'wrist'])])
+def test_the_demo_is_the_cell_what_the_policy_sees_and_a_conductor(tmp_path, policy, cameras):
+    chosen = bringup.shipped(policy)
+    graph = bringup.demo(tmp_path, episodes=2, seed=7, policy=chosen)
+    assert [p.name for p in graph] == ['sim', *cameras, 'executor', 'policy', 'rollout']
+    assert [p.name for p in graph if p.leads] == ['rollout']
+    assert graph[:-1] == bringup.simulated_cell(chosen)
     assert 'seed:=7' in graph[-1].command()
+    for process in graph[1:-3]:
+        assert process.executable == 'camera'
+        assert f'__node:={process.name}' in process.command()
+
+
+def test_a_robot_without_the_cameras_of_the_task_is_refused(tmp_path):
+    text = share('config', 'robots', 'ur5e_sim.yaml').read_text()
+    robot = tmp_path / 'robot.yaml'
+    robot.write_text(text.replace('  wrist: {', '  hand: {'))
+    with pytest.raises(ValueError, match=r'overhead.*wrist.*hand'):
+        bringup.simulated_cell(bringup.shipped('image'), robot)
 
 
 def test_the_launch_file_starts_what_the_demo_starts():
@@ -28,6 +41,7 @@ def test_the_launch_file_starts_what_the_demo_starts():
     assert len(nodes) == 1
     keywords = {k.arg: ast.unparse(k.value) for k in nodes[0].keywords}
     assert keywords['executable'] == 'process.executable'
+    assert keywords['name'] == 'process.node or None'
     assert any(ast.unparse(c.func) == 'bringup.demo' for c in calls)
 
 
@@ -42,7 +56,7 @@ def test_a_process_that_dies_is_named_with_its_last_words(tmp_path, domain):
 
 
 def test_every_process_is_gone_afterwards(tmp_path, domain):
-    with bringup.running(bringup.simulated_cell()[1:2], tmp_path / 'logs', domain) as graph:
+    with bringup.running(bringup.simulated_cell()[-2:-1], tmp_path / 'logs', domain) as graph:
         time.sleep(1.0)
         processes = list(graph.processes.values())
     for process in processes:

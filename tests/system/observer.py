@@ -19,7 +19,7 @@ class Observer(Node):
 
     def __init__(self, context, chunk):
         super().__init__('observer', context=context)
-        self.modes, self.commands, self.statuses = [], [], {}
+        self.modes, self.commands, self.statuses, self.values = [], [], {}, {}
         self.chunk_out = chunk.publisher(self)
         self._listen(topics.MODE, lambda m: self.modes.append((time.monotonic(), m.data)))
         if chunk is topics.CARTESIAN_CHUNK:
@@ -81,6 +81,7 @@ class Observer(Node):
     def _on_diagnostics(self, message):
         for status in message.status:
             self.statuses[status.name] = status.message
+            self.values[status.name] = {pair.key: pair.value for pair in status.values}
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ def moved_after(commands, moment):
 
 
 def test_policy_killed_and_restarted(domain, tmp_path):
-    cell = bringup.simulated_cell(address=free_address())
+    cell = bringup.simulated_cell(bringup.shipped('state'), address=free_address())
     with graph_of(cell, domain, tmp_path) as (graph, observer):
         start_policy(observer)
         time.sleep(1.0)
@@ -93,10 +93,8 @@ def start_policy_again(observer):
 
 
 def test_sim_killed(domain, tmp_path):
-    with graph_of(bringup.simulated_cell(address=free_address()), domain, tmp_path) as (
-        graph,
-        observer,
-    ):
+    cell = bringup.simulated_cell(bringup.shipped('state'), address=free_address())
+    with graph_of(cell, domain, tmp_path) as (graph, observer):
         start_policy(observer)
         os.kill(graph.processes['sim'].pid, signal.SIGKILL)
         observer.wait_for(lambda: observer.mode == 'fault', 3, 'the executor reports the link')
@@ -116,7 +114,8 @@ def chunk_near(observer, waypoints):
 
 @pytest.mark.parametrize('fault', ['nan', 'length', 'frame'])
 def test_malformed_chunks_hold_the_arm(domain, tmp_path, fault):
-    cell = bringup.simulated_cell(address=free_address())[:2]  # no policy: the test is the policy
+    *cell, _ = bringup.simulated_cell(bringup.shipped('state'), address=free_address())
+    # Without the policy: the test is the policy.
     with graph_of(cell, domain, tmp_path) as (_, observer):
         observer.wait_for(lambda: observer.mode == 'idle', START_S, 'executor is active')
         answer = observer.arm()
