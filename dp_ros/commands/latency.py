@@ -25,6 +25,8 @@ def run(robot: Path, out: Path, seconds: float, attach: bool, dry: bool, console
     too little, bringup.GraphError or OSError.
     """
     settings = load_robot(robot)
+    if not settings.cameras:
+        raise ValueError(f'{robot} names no cameras; there is nothing to measure')
     simulated = any(isinstance(c, CellCameraSettings) for c in settings.cameras.values())
     address = free_address() if simulated and not attach else settings.arm.address
     figures = out / 'latency.json'

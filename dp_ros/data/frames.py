@@ -5,6 +5,7 @@ Reading that file directly takes less than half the time of the way through zarr
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class FrameStore:
         row = index - int(self._ends[store - 1] if store else 0)
         file = self._folders[store] / f'{row}.0.0.0'
         try:
-            decoded = _decode(self._codecs[store], file.read_bytes())
+            decoded = _decode(self._codecs[store], file.read_bytes(), math.prod(self.shape))
             return np.frombuffer(decoded, np.uint8).reshape(self.shape)
         except (OSError, RuntimeError, ValueError) as error:
             raise DatasetError(
@@ -86,15 +87,18 @@ class HeldFrames:
         return self._frames[np.asarray(indices, np.int64)]
 
 
-def _decode(codec: Any, data: bytes) -> bytes:
-    """What a chunk's file holds; ValueError if the file is cut short."""
+def _decode(codec: Any, data: bytes, size: int) -> bytes:
+    """The `size` bytes that a chunk's file holds; ValueError if its header says otherwise."""
     if codec is None:
         return data
     if codec.codec_id == 'blosc':
-        # Blosc trusts the length in its header, and reads on past the end of the data.
-        length = int.from_bytes(data[12:16], 'little')
+        # Blosc trusts its header: it makes room for the decoded size that stands there, whatever
+        # it is, and reads on past the end of a file that is cut short.
+        decoded_size, length = (int.from_bytes(data[at : at + 4], 'little') for at in (4, 12))
         if len(data) < 16 or len(data) != length:
             raise ValueError(f'{len(data)} bytes, {length} expected')
+        if decoded_size != size:
+            raise ValueError(f'its header promises {decoded_size} bytes, a frame has {size}')
     decoded: bytes = codec.decode(data)
     return decoded
 
@@ -105,18 +109,22 @@ def _open(folder: Path, stream: ImageStream) -> tuple[int, Any]:
         header = json.loads((folder / '.zarray').read_text(encoding='utf-8'))
         attributes = folder / '.zattrs'
         known = json.loads(attributes.read_text(encoding='utf-8')) if attributes.exists() else {}
-    except (OSError, ValueError) as error:
-        raise DatasetError(f'{folder}: no frames of camera {stream.name!r} ({error})') from None
+        prepared = known.get(STREAM, view(stream))
+        count, *frame = map(int, header['shape'])
+        layout = (header['chunks'], header['dtype'], header['order'], header['filters'])
+        codec = header['compressor'] and numcodecs.get_codec(header['compressor'])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            f'{folder}: no frames of camera {stream.name!r}, expected a zarr v2 array '
+            f'({type(error).__name__}: {error})'
+        ) from None
     width, height = stream.size
-    count, *frame = header['shape']
-    prepared = known.get(STREAM, view(stream))
     if frame != [height, width, 3] or prepared != view(stream):
         raise DatasetError(
             f'{folder} holds frames {frame}, prepared as {prepared}; the task expects '
             f'{[height, width, 3]}, prepared as {view(stream)}. Render the '
             f'set again for this task.'
         )
-    layout = (header['chunks'], header['dtype'], header['order'], header['filters'])
     if layout != ([1, *frame], '|u1', 'C', None) or header.get('dimension_separator') == '/':
         raise DatasetError(
             f'{folder}: expected uint8 frames, each a chunk of its own, without filters; found '
@@ -129,5 +137,4 @@ def _open(folder: Path, stream: ImageStream) -> tuple[int, Any]:
             f'{folder}: {len(missing)} of {count} frames of camera {stream.name!r} are missing, '
             f'first frame {missing[0]}. The copy is incomplete.'
         )
-    codec = header['compressor'] and numcodecs.get_codec(header['compressor'])
     return count, codec

@@ -126,12 +126,22 @@ def write(
         if not ends:
             raise DatasetError(f'{path}: no episode to write')
         _create(meta, 'episode_ends', np.zeros(0, np.int64)).append(np.array(ends, np.int64))
-        if path.exists():
-            path.rename(folder / 'replaced')
-        (folder / 'store').rename(path)
+        _take_the_place(folder / 'store', path, folder / 'replaced')
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return len(ends)
+
+
+def _take_the_place(new: Path, path: Path, aside: Path) -> None:
+    """Move folder `new` to `path`, and what is there to `aside`; both or, on an error, none."""
+    try:
+        if path.exists():
+            path.rename(aside)
+        new.rename(path)
+    except BaseException:
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+        raise
 
 
 def _create(group: zarr.Group, name: str, values: NDArray[Any]) -> zarr.Array[Any]:

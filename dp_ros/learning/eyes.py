@@ -32,7 +32,7 @@ class Eyes:
 
     def __init__(self, vision: VisionEncoder, device: torch.device) -> None:
         self._vision, self._device = vision.eval(), device
-        self._kept: OrderedDict[tuple[str, int], Array] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], tuple[NDArray[np.uint8], Array]] = OrderedDict()
         self.encoded = 0
         self._networks: dict[str, OnnxNetwork] = {}
         if device.type == 'cpu':
@@ -42,14 +42,20 @@ class Eyes:
                 self._networks[name] = OnnxNetwork(_OneCamera(vision, name), {'frames': frame})
 
     def features(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> Array:
-        """Prepared frame (H, W, 3) uint8 -> features (F,)."""
+        """Prepared frame (H, W, 3) uint8 -> features (F,).
+
+        A stamp that comes again with another picture, after time was set back, is another frame.
+        """
         key = (camera, stamp_ns)
-        if key not in self._kept:
-            self._kept[key] = self._encode(camera, image)
-            self.encoded += 1
-            while len(self._kept) > FRAMES_KEPT:
-                self._kept.popitem(last=False)
-        return self._kept[key]
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] is image:
+            return kept[1]
+        found = self._encode(camera, image)
+        self._kept[key] = (image, found)
+        self.encoded += 1
+        while len(self._kept) > FRAMES_KEPT:
+            self._kept.popitem(last=False)
+        return found
 
     def _encode(self, camera: str, image: NDArray[np.uint8]) -> Array:
         if camera not in self._vision.cameras:

@@ -36,13 +36,12 @@ class LatencyNode(Node):
         self.seconds = declare(self, 'seconds', 15.0, 'length of the motion [s]', (5.0, 120.0))
         self.out = declare(self, 'out', '', 'file for the figures (JSON)')
         self.robot = load_robot(self.robot_file)
-        if not self.robot.cameras:
-            raise ValueError(f'{self.robot_file} names no cameras; there is nothing to measure')
         self.poses: list[tuple[int, Array]] = []
         self.changes: dict[str, list[tuple[int, float]]] = {
             name: [] for name in self.robot.cameras
         }
         self._last: dict[str, Any] = {}
+        self._standing: Array | None = None
         self._recording = False
         self.chunk_out = topics.CARTESIAN_CHUNK.publisher(self)
         self.arm_client: Any = self.create_client(SetBool, topics.ARM_SERVICE)
@@ -82,11 +81,12 @@ class LatencyNode(Node):
 
     def move(self) -> None:
         """Play the wave through the executor and record; raises CallError."""
+        assert self._standing is not None, 'wait_for_streams first'
         call(self.arm_client, SetBool.Request(data=True), 'arm')
         try:
             self._recording = True
             begun = self.now_ns() + round(0.3e9)
-            wave = Wave(self.poses[-1][1], begun, self.seconds)
+            wave = Wave(self._standing, begun, self.seconds)
             while (chunk := wave.chunk(self.now_ns())) is not None:
                 self.chunk_out.publish(convert.cartesian_chunk_message(chunk))
                 time.sleep(PLAN_PERIOD_S)
@@ -112,13 +112,13 @@ class LatencyNode(Node):
 
     def _silent(self) -> list[str]:
         cameras = [f'camera {name!r}' for name in self.changes if name not in self._last]
-        return cameras if self.poses else [topics.TCP_POSE.name, *cameras]
+        return cameras if self._standing is not None else [topics.TCP_POSE.name, *cameras]
 
     def _on_pose(self, message: Any) -> None:
         sample = convert.pose_sample(message)
-        if not self._recording:
-            self.poses.clear()
-        self.poses.append((sample.stamp_ns, sample.value))
+        self._standing = sample.value
+        if self._recording:
+            self.poses.append((sample.stamp_ns, sample.value))
 
     def _on_frame(self, frames: CameraInput, message: Any) -> None:
         try:

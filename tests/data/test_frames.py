@@ -102,6 +102,44 @@ def test_a_frame_lost_or_cut_short_later_is_named_when_it_is_read(store):
             opened.read([16, row])
 
 
+@pytest.mark.parametrize('promised', [0, 575, 577, 2**31 - 1, 2**31, 2**32 - 1])
+def test_a_frame_whose_header_promises_another_size_is_named(store, promised):
+    file = store / 'data' / 'near' / '17.0.0.0'
+    damaged = bytearray(file.read_bytes())
+    damaged[4:8] = promised.to_bytes(4, 'little')
+    file.write_bytes(damaged)
+    with pytest.raises(DatasetError, match=rf'frame 17 .* promises {promised} bytes, .* has 576'):
+        FrameStore([store], NEAR).read([16, 17])
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        {'shape': None},
+        {'shape': []},
+        {'shape': 38},
+        {'shape': ['many', 12, 16, 3]},
+        {'order': None},
+        {'compressor': 'zstd'},
+        {'compressor': {'id': 'unheard_of'}},
+    ],
+)
+def test_a_header_that_is_no_array_is_a_sentence(store, damage):
+    file = store / 'data' / 'near' / '.zarray'
+    header = {**json.loads(file.read_text()), **damage}
+    file.write_text(json.dumps({k: v for k, v in header.items() if v is not None}))
+    with pytest.raises(DatasetError, match=r"near: no frames of camera 'near', .* zarr v2 array"):
+        FrameStore([store], NEAR)
+
+
+@pytest.mark.parametrize('name', ['.zarray', '.zattrs'])
+@pytest.mark.parametrize('text', ['[]', '{"shape": [3', '7'])
+def test_files_of_an_array_that_hold_something_else_are_a_sentence(store, name, text):
+    (store / 'data' / 'near' / name).write_text(text)
+    with pytest.raises(DatasetError, match="no frames of camera 'near'"):
+        FrameStore([store], NEAR)
+
+
 def test_a_set_of_another_task_is_refused(store):
     moved = NEAR.model_copy(update={'crop': (0, 0, 60, 45)})
     with pytest.raises(DatasetError, match=r"'crop': \[0, 0, 64, 48\].*'crop': \[0, 0, 60, 45\]"):

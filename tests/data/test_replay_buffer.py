@@ -71,6 +71,21 @@ def test_a_write_that_fails_leaves_the_old_set(store):
     assert list(store.parent.iterdir()) == [store]
 
 
+def test_an_interrupt_while_the_sets_change_places_leaves_the_old_one(store, monkeypatch):
+    rename = Path.rename
+
+    def interrupted(self, target):
+        if self.name == 'store':
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, 'rename', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replay_buffer.write(store, [episode(4)])
+    assert [len(e) for e in replay_buffer.read(store)] == [5000, 1, 30]
+    assert list(store.parent.iterdir()) == [store]
+
+
 def test_nothing_to_write_is_a_sentence(tmp_path):
     with pytest.raises(DatasetError, match='no episode to write'):
         replay_buffer.write(tmp_path / 'none.zarr', [])

@@ -153,3 +153,13 @@ def test_a_resnet_sees_in_onnx_runtime_what_it_sees_in_torch():
 def test_a_policy_is_in_use_after_it_has_been_exported(policy):
     Engine(policy)
     assert not [name for name, module in policy.named_modules() if module.training]
+
+
+def test_a_stamp_that_comes_again_with_another_picture_is_encoded_again(policy, stream):
+    name, frames = next(iter(stream.items()))
+    eyes = Eyes(policy.vision, CPU)
+    first = eyes.features(name, 7, frames[0][1])
+    assert np.array_equal(eyes.features(name, 7, frames[0][1]), first)
+    assert eyes.encoded == 1
+    assert not np.array_equal(eyes.features(name, 7, frames[1][1]), first)
+    assert eyes.encoded == 2
