@@ -50,6 +50,7 @@ setup(
         # data and configuration
         'pydantic',
         'PyYAML',
+        'numcodecs',  # decodes single frames of a store, five times faster than through zarr
         'zarr',
         'ruamel.yaml',  # writes into a robot file and keeps its comments
         # bags: written and read without ROS; mcap reads what a killed recorder left

@@ -18,7 +18,7 @@ from dp_ros.task import load_task
 
 STOP_TIMEOUT_S = 5.0
 # What the demo runs if nothing else is said; shipped() knows the choices.
-DEFAULT_POLICY = 'state'
+DEFAULT_POLICY = 'image'
 
 
 @dataclass(frozen=True)

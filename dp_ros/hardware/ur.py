@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dp_ros.core.robot import ArmStatus, Command, RobotState
@@ -104,8 +105,8 @@ class URArm:
             tcp_wrench=receive.getActualTCPForce(),
             status=self._status(),
         )
-        if state.status is ArmStatus.RUNNING:
-            self._feed_watchdog()
+        if state.status is ArmStatus.RUNNING and not self._feed_watchdog():
+            return replace(state, status=ArmStatus.LINK_LOST)
         return state
 
     def send(self, command: Command) -> None:
@@ -220,12 +221,18 @@ class URArm:
             self._ask('setWatchdog', rate_hz)
             self._watching_hz = rate_hz
 
-    def _feed_watchdog(self) -> None:
+    def _feed_watchdog(self) -> bool:
+        """False if the link broke under it."""
         # Not right after a command: the kick would overwrite it before the script has read it.
         now = time.monotonic()
         if self._watching_hz and now - self._written_s > 0.5 / self._watchdog_hz:
-            self._control.kickWatchdog()
+            try:
+                self._control.kickWatchdog()
+            except RuntimeError:
+                self._hung = True
+                return False
             self._written_s = now
+        return True
 
     def _ask(self, method: str, *arguments: Any, limit_s: float = ANSWER_S) -> None:
         """Call a method of the control interface that waits for the script's answer."""

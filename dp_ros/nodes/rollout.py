@@ -47,7 +47,8 @@ def conduct(node: ConductorNode) -> None:
         from dp_ros.sim import pictures
 
         pictures.draw_trajectory(out / 'trajectory.png', records)
-        pictures.film(out / 'demo.mp4', records)
+        cameras = [camera.name for camera in loaded.task.cameras]
+        pictures.film(out / 'demo.mp4', records, cameras)
 
 
 def versions() -> dict[str, str]:

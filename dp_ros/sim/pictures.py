@@ -1,5 +1,6 @@
 """The demo's pictures: paths with their chunk seams, and the film of the cell."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from dp_ros.sim.video import write_video
 
 FRAME_RATE_HZ = 12
 WIDTH, HEIGHT = 640, 480
+INSET_WIDTH, INSET_HEIGHT, BORDER_PX = 160, 120, 8
 TRAIL_S = 4.0
 
 
@@ -71,12 +73,19 @@ def _panel(axis: Axes, record: EpisodeRecord) -> None:
     axis.set_ylim(low[1], high[1])
 
 
-def film(path: Path, records: Sequence[EpisodeRecord]) -> None:
-    """The episodes one after the other, seen from the third person, in real time."""
+def film(path: Path, records: Sequence[EpisodeRecord], cameras: Sequence[str] = ()) -> None:
+    """The episodes one after the other, seen from the third person, in real time.
+
+    What each of `cameras` sees is shown at the bottom, from left to right.
+    """
     times = [(r, t) for r in records for t in _frame_times(r)]
     if not times:
         return
-    with SceneRenderer(WIDTH, HEIGHT) as renderer:
+    with contextlib.ExitStack() as stack:
+        renderer = stack.enter_context(SceneRenderer(WIDTH, HEIGHT))
+        insets = [
+            stack.enter_context(SceneRenderer(INSET_WIDTH, INSET_HEIGHT, name)) for name in cameras
+        ]
 
         def frames() -> Iterator[NDArray[np.uint8]]:
             for record, stamp in track(times, 'drawing demo.mp4'):
@@ -86,9 +95,21 @@ def film(path: Path, records: Sequence[EpisodeRecord]) -> None:
                 chunk = record.chunks.at(stamp) if record.chunks.rows else None
                 begun = bool(record.chunks.rows) and record.chunks.stamps_ns[0] <= stamp
                 trail = record.tip.between(stamp - round(TRAIL_S * 1e9), stamp)[::6]
-                yield renderer.frame(joints, block, chunk if begun else None, trail)
+                picture = renderer.frame(joints, block, chunk if begun else None, trail).copy()
+                for i, inset in enumerate(insets):
+                    left = BORDER_PX + i * (INSET_WIDTH + BORDER_PX)
+                    _paste(picture, inset.frame(joints, block), left)
+                yield picture
 
         write_video(path, frames(), FRAME_RATE_HZ)
+
+
+def _paste(picture: NDArray[np.uint8], inset: NDArray[np.uint8], left: int) -> None:
+    """Put `inset` at the bottom of `picture`, in a dark frame."""
+    height, width = inset.shape[:2]
+    top = picture.shape[0] - height - BORDER_PX
+    picture[top - 2 : top + height + 2, left - 2 : left + width + 2] = 40
+    picture[top : top + height, left : left + width] = inset
 
 
 def _frame_times(record: EpisodeRecord) -> list[int]:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TRAIN = """
 import resource
 import sys
@@ -78,6 +80,7 @@ if __name__ == '__main__':
 """
 
 
+@pytest.mark.slow
 def test_a_policy_is_trained_on_a_set_larger_than_the_memory_limit(tmp_path):
     program = tmp_path / 'train.py'  # a file, so that the process that reads can be spawned
     program.write_text(TRAIN)

@@ -26,6 +26,7 @@ PACKAGE_OF = {
     'rtde_control': 'ur-rtde',
     'rtde_receive': 'ur-rtde',
     'dashboard_client': 'ur-rtde',
+    'ruamel': 'ruamel.yaml',
     'ur_analytic_ik': 'ur-analytic-ik',
     'yaml': 'PyYAML',
 }

@@ -18,8 +18,11 @@ def demo(tmp_path, domain, *options):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
 
 
-def test_the_demo_leaves_report_film_and_picture(tmp_path, domain):
-    done = demo(tmp_path, domain, '--episodes', '1', '--seed', '1002')
+@pytest.mark.parametrize(
+    ('policy', 'name'), [('image', 'pusht_cell_image'), ('state', 'pusht_cell')]
+)
+def test_the_demo_leaves_report_film_and_picture(tmp_path, domain, policy, name):
+    done = demo(tmp_path, domain, '--policy', policy, '--episodes', '1', '--seed', '1002')
     assert done.returncode == 0, done.stderr
     assert 'episode 1/1: seed 1002' in done.stdout
     out = tmp_path / 'demo'
@@ -40,7 +43,7 @@ def test_the_demo_leaves_report_film_and_picture(tmp_path, domain):
     assert report['arm']['driver'] == 'ur'
     assert report['arm']['address'].startswith('127.')
     assert report['arm']['protective_stops'] == 0
-    assert report['checkpoint']['name'] == 'pusht_cell'
+    assert report['checkpoint']['name'] == name
     assert len(report['checkpoint']['identity']) == 16
     assert report['versions']['dp_ros']
     with av.open(str(out / 'demo.mp4')) as film:

@@ -98,7 +98,9 @@ def test_sim_killed(domain, tmp_path):
         start_policy(observer)
         os.kill(graph.processes['sim'].pid, signal.SIGKILL)
         observer.wait_for(lambda: observer.mode == 'fault', 3, 'the executor reports the link')
-        assert 'link' in observer.statuses['executor/mode']
+        observer.wait_for(
+            lambda: 'link' in observer.statuses.get('executor/mode', ''), 2, 'the link is named'
+        )
         executor = graph.processes['executor']
         executor.send_signal(signal.SIGINT)
         begun = time.monotonic()
