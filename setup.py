@@ -113,6 +113,7 @@ setup(
             'executor = dp_ros.nodes.executor:main',
             'latency = dp_ros.nodes.latency:main',
             'policy = dp_ros.nodes.policy:main',
+            'recorder = dp_ros.nodes.recorder:main',
             'rollout = dp_ros.nodes.rollout:main',
             'sim = dp_ros.nodes.sim:main',
         ],
