@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 dataset = typer.Typer(help='Demonstrations: make, correct, import, look at.', no_args_is_help=True)
 app.add_typer(dataset, name='dataset')
+bag = typer.Typer(help='Recorded episodes: look at, repair.', no_args_is_help=True)
+app.add_typer(bag, name='bag')
 console = Console()
 
 # A task or recipe may be given by the name of a file that ships, or by a path.
@@ -172,6 +174,22 @@ def evaluate(
         checkpoint, episodes, seed, action_steps, inference_steps, delay_steps, threads, out,
         console,
     )  # fmt: skip
+
+
+@bag.command('info')
+def bag_info(folder: Annotated[Path, typer.Argument(help='Folder of a bag.')]) -> None:
+    """What a bag holds."""
+    from dp_ros.commands import bag as command
+
+    command.info(folder, console)
+
+
+@bag.command('repair')
+def bag_repair(folder: Annotated[Path, typer.Argument(help='Folder of a bag.')]) -> None:
+    """Make a bag readable whose recorder was killed; the old file is kept beside it."""
+    from dp_ros.commands import bag as command
+
+    command.repair(folder, console)
 
 
 @dataset.command()
