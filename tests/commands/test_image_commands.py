@@ -166,7 +166,7 @@ def test_states_are_rendered_in_other_processes_to_the_same_pixels(tmp_path):
 
 def test_generated_episodes_are_those_of_the_state_task_seen_by_cameras(tmp_path):
     for task in ('pusht_cell', 'pusht_cell_image'):
-        dp_ros('dataset', 'generate', task, '--out', tmp_path / f'{task}.zarr', '--episodes', 1,
+        dp_ros('dataset', 'generate', task, '--out', tmp_path / f'{task}.zarr', '--episodes', 2,
                '--workers', 1, '--noise-mm', 2)  # fmt: skip
     plain = replay_buffer.read(tmp_path / 'pusht_cell.zarr')
     seen = replay_buffer.read(tmp_path / 'pusht_cell_image.zarr', 'full_state')
