@@ -41,26 +41,23 @@ class StandingCell:
         self.address, self.asked_ns = address, []
 
     def __enter__(self):
-        self._loop, ready = asyncio.new_event_loop(), threading.Event()
+        ready = threading.Event()
 
-        async def start():
-            self._feed = await scene_feed.serve(self.address, self._scene)
+        async def answer():
+            self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+            feed = await scene_feed.serve(self.address, self._scene)
             ready.set()
+            await self._ended.wait()
+            feed.close()
+            await asyncio.sleep(0)
 
-        def run():
-            self._loop.run_until_complete(start())
-            self._loop.run_forever()
-            self._feed.close()
-            self._loop.run_until_complete(asyncio.sleep(0))
-            self._loop.close()
-
-        self._thread = threading.Thread(target=run)
+        self._thread = threading.Thread(target=lambda: asyncio.run(answer()))
         self._thread.start()
         assert ready.wait(5)
         return self
 
     def __exit__(self, *_):
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
 
     def _scene(self):
