@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dp_ros.paths import share
-from dp_ros.robot import CellCameraSettings, Robot, load_robot
+from dp_ros.robot import Robot, load_robot
 from dp_ros.task import load_task
 
 STOP_TIMEOUT_S = 5.0
@@ -128,13 +128,12 @@ def latency(
     )
     if attach:
         return [measuring]
-    simulated = any(isinstance(c, CellCameraSettings) for c in settings.cameras.values())
-    cell = [Process('sim', {'address': address})] if simulated else []
+    cell = [Process('sim', {'address': address})] if settings.simulated else []
     # Any task with Cartesian actions will do: no policy runs.
     task = share('config', 'tasks', 'pusht_cell.yaml')
     return [
         *cell,
-        *(camera(name, robot, address if simulated else '') for name in settings.cameras),
+        *(camera(name, robot, address if settings.simulated else '') for name in settings.cameras),
         Process('executor', {'task': task, 'robot': robot, 'address': address}),
         measuring,
     ]

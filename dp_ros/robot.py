@@ -66,47 +66,46 @@ class ArmSettings(yamlfile.Settings):
     link_timeout_s: float = Field(default=0.1, gt=0, description='silence that is a lost link')
 
 
-class RealSenseSettings(yamlfile.Settings):
+class _Frames(yamlfile.Settings):
+    """What every camera has."""
+
+    width: int = Field(default=640, gt=0, description='[px]')
+    height: int = Field(default=480, gt=0)
+    rate_hz: int = Field(default=30, gt=0)
+    jpeg: bool = Field(default=False, description='publish /compressed instead of raw frames')
+
+
+class RealSenseSettings(_Frames):
     """A RealSense camera, found by its serial number (hardware/realsense.py)."""
 
     driver: Literal['realsense']
     serial: str = Field(min_length=1, description='as printed on it; rs-enumerate-devices lists')
-    width: int = Field(default=640, gt=0, description='[px]')
-    height: int = Field(default=480, gt=0)
-    rate_hz: int = Field(default=30, gt=0)
     exposure_us: float | None = Field(default=12_000, gt=0, description='None: automatic')
     gain: float | None = Field(default=0, ge=0)
     white_balance_k: float | None = Field(default=5900, gt=0, description='None: automatic')
     warm_up_s: float = Field(default=1.0, ge=0, description='frames thrown away at the start')
-    jpeg: bool = Field(default=False, description='publish /compressed instead of raw frames')
 
 
-class WebcamSettings(yamlfile.Settings):
+class WebcamSettings(_Frames):
     """A V4L2 camera through OpenCV (hardware/webcam.py)."""
 
     driver: Literal['webcam']
     device: str = Field(min_length=1, description='/dev/v4l/by-id/..., which outlives a replug')
-    width: int = Field(default=640, gt=0, description='[px]')
-    height: int = Field(default=480, gt=0)
-    rate_hz: int = Field(default=30, gt=0)
     exposure: float | None = Field(default=None, description='in the units of its driver')
     warm_up_s: float = Field(default=1.0, ge=0)
-    jpeg: bool = False
 
 
-class CellCameraSettings(yamlfile.Settings):
+class CellCameraSettings(_Frames):
     """A camera of the simulated cell, with the troubles of a real one (sim/camera.py)."""
 
     driver: Literal['cell']
     view: Literal['overhead', 'wrist']
     width: int = Field(default=320, gt=0, description='[px]')
     height: int = Field(default=240, gt=0)
-    rate_hz: int = Field(default=30, gt=0)
     delay_s: float = Field(default=0.02, ge=0, description='from capture until it is sent')
     jitter_s: float = Field(default=0.005, ge=0, description='largest further delay, at random')
     drop: float = Field(default=0.01, ge=0, lt=1, description='share of the frames that are lost')
     stamp_late_s: float = Field(default=0.0, ge=0, description='header stamp behind the capture')
-    jpeg: bool = False
 
 
 CameraSettings = Annotated[
@@ -143,6 +142,11 @@ class Robot(yamlfile.Settings):
                 )
             owners[device] = name
         return self
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its cameras look at the simulated cell."""
+        return any(isinstance(camera, CellCameraSettings) for camera in self.cameras.values())
 
     def latency_ns(self, topic: str) -> int:
         """How far the header stamps of `topic` lie behind the capture [ns]."""

@@ -4,12 +4,13 @@ import contextlib
 import fcntl
 import os
 import random
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from dp_ros import bringup
+from dp_ros import bringup, cli
 
 os.environ.update(bringup.environment())
 
@@ -27,3 +28,42 @@ def domain(monkeypatch):
             yield number
             return
     pytest.fail('every ROS domain is taken by a running test')
+
+
+@pytest.fixture
+def program(monkeypatch, capsys):
+    """dp-ros in this process: arguments -> (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['dp-ros', *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def dp_ros(program):
+    """dp-ros in this process: arguments -> (exit code, what it printed, without line ends)."""
+
+    def run(*arguments):
+        code, out, err = program(*arguments)
+        return code, ' '.join((out + err).split())
+
+    return run
+
+
+@pytest.fixture
+def fails(program):
+    """Runs dp-ros and returns the sentence that it ends with."""
+
+    def run(*arguments):
+        code, out, err = program(*arguments)
+        assert code == 1
+        assert 'Traceback' not in out + err
+        assert err.startswith('error: ')
+        return err.removeprefix('error: ').strip()
+
+    return run

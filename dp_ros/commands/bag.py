@@ -11,7 +11,7 @@ from dp_ros.data.bag import open_bag
 
 def repair(folder: Path, console: Console) -> None:
     """Complete a bag whose recorder was killed; raises BagError."""
-    if not bag_repair.needs_repair(folder) and (folder / bag_repair.METADATA).exists():
+    if (folder / bag_repair.METADATA).exists():
         console.print(f'{folder} was closed properly; nothing to repair')
         return
     done = bag_repair.repair(folder)

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from dp_ros import atomic, bringup, yamlfile
 from dp_ros.commands.demo import free_address
-from dp_ros.robot import CellCameraSettings, Robot, load_robot
+from dp_ros.robot import Robot, load_robot
 
 START_S = 60.0
 # Below this the camera has hardly seen the arm move, and its latency is a guess.
@@ -27,8 +27,7 @@ def run(robot: Path, out: Path, seconds: float, attach: bool, dry: bool, console
     settings = load_robot(robot)
     if not settings.cameras:
         raise ValueError(f'{robot} names no cameras; there is nothing to measure')
-    simulated = any(isinstance(c, CellCameraSettings) for c in settings.cameras.values())
-    address = free_address() if simulated and not attach else settings.arm.address
+    address = free_address() if settings.simulated and not attach else settings.arm.address
     figures = out / 'latency.json'
     figures.unlink(missing_ok=True)
     graph = bringup.latency(robot.resolve(), settings, figures.resolve(), seconds, address, attach)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dp_ros.data.windows import Windows
 from dp_ros.learning.observations import Observations
-from dp_ros.learning.reading import Images, read
+from dp_ros.learning.reading import FramesAt, read
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,8 @@ def batches(
     ahead, now = itertools.tee(rows)
     images: Iterator[dict[str, Tensor]] = itertools.repeat({})
     if windows.frames and with_images:
-        images = read(_WindowImages(windows), (part.tolist() for part in ahead), device, workers)
+        frames = FramesAt(windows.frames, windows.steps)
+        images = read(frames, (part.tolist() for part in ahead), device, workers)
     for part, seen in zip(now, images, strict=False):
         here = part.to(device)
         yield Examples(Observations(vector[here], seen), actions[here])
-
-
-class _WindowImages:
-    """Rows -> images[camera] (B, T_o, H, W, 3) of their windows."""
-
-    def __init__(self, windows: Windows) -> None:
-        self._windows = windows
-
-    def __call__(self, rows: list[int]) -> Images:
-        return self._windows.batch(rows).images

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dp_ros.data.windows import Windows
 from dp_ros.learning.looks import augmented
-from dp_ros.learning.reading import Images, read
+from dp_ros.learning.reading import FramesAt, read
 from dp_ros.learning.vision import VisionEncoder
 
 _BATCH = 128
@@ -48,11 +48,11 @@ def encode_all(
     The first view is the centre of the frame; the others are augmented.
     """
     frames, index = np.unique(windows.steps, return_inverse=True)
-    portions = [frames[i : i + _BATCH].tolist() for i in range(0, len(frames), _BATCH)]
+    portions = [part.tolist() for part in torch.arange(len(frames)).split(_BATCH)]
     table = torch.empty(views, len(frames), vision.dim, device=device)
     done = 0
     vision.eval()
-    for images in read(_FrameImages(windows), portions, device, workers):
+    for images in read(FramesAt(windows.frames, frames), portions, device, workers):
         steps = {name: of_camera[:, None] for name, of_camera in images.items()}
         count = len(next(iter(steps.values())))
         share = slice(done, done + count)
@@ -64,13 +64,3 @@ def encode_all(
         if report is not None:
             report(done, len(frames))
     return FrozenFeatures(table, torch.from_numpy(index.reshape(windows.steps.shape)).to(device))
-
-
-class _FrameImages:
-    """Frame numbers -> images[camera] (n, H, W, 3)."""
-
-    def __init__(self, windows: Windows) -> None:
-        self._stores = windows.frames
-
-    def __call__(self, rows: list[int]) -> Images:
-        return {name: store.read(np.asarray(rows)) for name, store in self._stores.items()}

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 
@@ -16,8 +15,3 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.vector)
-
-    def to(self, device: torch.device | str) -> 'Observations':
-        """The same on `device`."""
-        images = {name: frames.to(device) for name, frames in self.images.items()}
-        return Observations(self.vector.to(device), images)

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dp_ros.data.frames import FrameStore, HeldFrames
+
 Images = Mapping[str, NDArray[np.uint8]]
+Stores = Mapping[str, FrameStore | HeldFrames]
 Fetch = Callable[[list[int]], Images]
 """Rows -> images by camera; it is sent to the workers."""
 
@@ -35,6 +38,19 @@ def read(
     )
     for images in loader:
         yield {name: frames.to(device, non_blocking=pinned) for name, frames in images.items()}
+
+
+class FramesAt:
+    """Rows -> images[camera] (n, ..., H, W, 3): the frames that `index` (N, ...) names for them.
+
+    It holds no more than the workers need.
+    """
+
+    def __init__(self, stores: Stores, index: NDArray[np.int64]) -> None:
+        self._stores, self._index = stores, index
+
+    def __call__(self, rows: list[int]) -> Images:
+        return {name: store.read(self._index[rows]) for name, store in self._stores.items()}
 
 
 class _Fetched(Dataset[Any]):

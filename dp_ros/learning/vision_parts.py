@@ -38,7 +38,7 @@ def replace_modules(
 
 
 class SmallBackbone(nn.Module):
-    """Six convolutions for a CPU: (B, 3, H, W) in [0, 1] -> maps (B, 32, H/4, W/4).
+    """Four convolutions for a CPU: (B, 3, H, W) in [0, 1] -> maps (B, 32, H/4, W/4).
 
     A quarter of the resolution is kept to the end: positions are what is read from the maps.
     """

@@ -52,23 +52,6 @@ def test_help_needs_neither_torch_nor_mujoco():
     assert ran.stderr.strip() == ''
 
 
-@pytest.fixture
-def fails(monkeypatch, capsys):
-    """Runs dp-ros and returns the sentence that it ends with."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['dp-ros', *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert ended.value.code == 1
-        printed = capsys.readouterr()
-        assert 'Traceback' not in printed.out + printed.err
-        assert printed.err.startswith('error: ')
-        return printed.err.removeprefix('error: ').strip()
-
-    return run
-
-
 def write_set(path, state=2, action=2):
     rng = np.random.default_rng(0)
     episodes = [

@@ -14,7 +14,7 @@ import pytest
 import torch
 import zarr
 
-from dp_ros import cli, yamlfile
+from dp_ros import yamlfile
 from dp_ros.data import recordings, replay_buffer
 from dp_ros.data.frames import FrameStore
 from dp_ros.data.replay_buffer import Episode
@@ -59,20 +59,6 @@ def dp_ros(*arguments):
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ''
     return ' '.join(ran.stdout.split())
-
-
-@pytest.fixture
-def fails(monkeypatch, capsys):
-    """Runs dp-ros here and returns the sentence that it ends with."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['dp-ros', *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert ended.value.code == 1
-        return capsys.readouterr().err.removeprefix('error: ').strip()
-
-    return run
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dp_ros import cli, yamlfile
+from dp_ros import yamlfile
 from dp_ros.data import replay_buffer
 from dp_ros.data.replay_buffer import Episode
 from dp_ros.learning import checkpoint, initial_weights
@@ -19,20 +19,6 @@ from tests.learning import image_windows
 
 RECIPES = sorted(share('config', 'training').glob('*.yaml'))
 IMAGE_RECIPES = [p for p in RECIPES if 'image' in p.stem and 'pretrain' not in p.stem]
-
-
-@pytest.fixture
-def dp_ros(monkeypatch, capsys):
-    """The program in this process: arguments -> (exit code, what it printed)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['dp-ros', *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return ended.value.code, ' '.join((said.out + said.err).split())
-
-    return run
 
 
 @pytest.fixture

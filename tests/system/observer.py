@@ -11,6 +11,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
+from dp_ros import bringup
 from dp_ros.nodes import convert, topics
 
 
@@ -101,3 +102,13 @@ def observing(domain, chunk=topics.CARTESIAN_CHUNK):
         thread.join()
         node.destroy_node()
         context.try_shutdown()
+
+
+@contextlib.contextmanager
+def graph_of(processes, domain, tmp_path):
+    """The running processes and an Observer of them."""
+    with (
+        bringup.running(processes, tmp_path / 'logs', domain) as graph,
+        observing(domain) as observer,
+    ):
+        yield graph, observer

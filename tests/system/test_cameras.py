@@ -1,6 +1,5 @@
 """The whole graph with cameras, in real processes: what they send, and what their loss does."""
 
-import contextlib
 import os
 import signal
 import time
@@ -13,7 +12,7 @@ from dp_ros.nodes import convert, topics
 from dp_ros.paths import share
 from tests.loopback import free_address
 from tests.system import untrained
-from tests.system.observer import observing
+from tests.system.observer import graph_of
 
 pytestmark = pytest.mark.timeout(180)
 START_S = 60.0
@@ -53,15 +52,6 @@ def policy(tmp_path_factory):
     folder = tmp_path_factory.mktemp('checkpoint') / 'untrained'
     untrained.save(folder)
     return bringup.trained(folder)
-
-
-@contextlib.contextmanager
-def graph_of(processes, domain, tmp_path):
-    with (
-        bringup.running(processes, tmp_path / 'logs', domain) as graph,
-        observing(domain) as observer,
-    ):
-        yield graph, observer
 
 
 def start(observer):

@@ -1,6 +1,5 @@
 """The whole graph in real processes, and what happens to the arm when a part of it fails."""
 
-import contextlib
 import os
 import shutil
 import signal
@@ -16,20 +15,11 @@ from dp_ros.core.stamped import ActionChunk
 from dp_ros.nodes import convert
 from dp_ros.paths import share
 from tests.loopback import free_address
-from tests.system.observer import observing
+from tests.system.observer import graph_of
 from tests.ur_peer import Peer
 
 pytestmark = pytest.mark.timeout(180)
 START_S = 45.0
-
-
-@contextlib.contextmanager
-def graph_of(processes, domain, tmp_path):
-    with (
-        bringup.running(processes, tmp_path / 'logs', domain) as graph,
-        observing(domain) as observer,
-    ):
-        yield graph, observer
 
 
 def is_planning(observer):
