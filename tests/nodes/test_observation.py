@@ -229,7 +229,12 @@ def test_windows_return_when_simulated_time_is_set_back(domain):
         before = node.newest_anchor_ns()
         streams.set_back(30)
         streams.run(until=lambda: gives_windows(node)() and node.newest_anchor_ns() < before)
-        streams.run(until=lambda: streams.status('observation')[2]['clock_jumps'] == '1')
+        streams.run(until=lambda: reported(streams)[2].get('clock_jumps') == '1')
+
+
+def reported(streams):
+    """What the node last said of itself; on a slow machine its first report may be to come."""
+    return streams.status('observation') or (None, '', {})
 
 
 def test_a_node_that_was_deactivated_forgets_and_begins_again(domain):
@@ -238,7 +243,7 @@ def test_a_node_that_was_deactivated_forgets_and_begins_again(domain):
         node.trigger_deactivate()
         streams.run(0.3)
         assert node.newest_anchor_ns() is None
-        streams.run(until=lambda: 'overhead: no sample' in streams.status('observation')[1])
+        streams.run(until=lambda: 'overhead: no sample' in reported(streams)[1])
         assert streams.status('observation')[0] == DiagnosticStatus.WARN
         node.trigger_activate()
         streams.run(until=gives_windows(node))
