@@ -100,7 +100,7 @@ def demo(
 def latency(
     robot: Annotated[Path, typer.Argument(help='Robot file; the latencies are written into it.')],
     out: Out = Path('out/latency'),
-    seconds: Annotated[float, typer.Option(min=5, max=120, help='How long the arm moves.')] = 15.0,
+    seconds: Annotated[float, typer.Option(min=5, max=120, help='How long the arm moves.')] = 20.0,
     attach: Annotated[bool, typer.Option(help='Use the graph that runs in this domain.')] = False,
     dry: Annotated[bool, typer.Option('--dry-run', help='Measure, but write nothing.')] = False,
 ) -> None:

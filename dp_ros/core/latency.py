@@ -14,6 +14,9 @@ Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
 
 COARSE_S, FINE_S = 0.01, 0.001
+# Successive intervals that are averaged. The arm's motion is far slower; as fast as a frame is only
+# the jitter of the stamps, which ripples the agreement with the period of the states.
+SMOOTHED = 5
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ def measure(
             f'least 30 are needed'
         )
     before, after = ends[:-1][inside], ends[1:][inside]
-    seen = np.asarray(change, float)[1:][inside]
+    seen = _smooth(np.asarray(change, float)[1:][inside])
 
     def agreement(shift: float) -> float:
-        return _agreement(seen, _path(known, positions, before - shift, after - shift))
+        moved = _smooth(_path(known, positions, before - shift, after - shift))
+        return _agreement(seen, moved)
 
     coarse = np.arange(low, high + COARSE_S / 2, COARSE_S)
     centre = coarse[int(np.argmax([agreement(s) for s in coarse]))]
@@ -70,6 +74,10 @@ def _path(times: Array, positions: Array, before: Array, after: Array) -> Array:
     columns = np.asarray(positions, float).T
     moved = [np.interp(after, times, c) - np.interp(before, times, c) for c in columns]
     return np.sqrt(np.sum(np.square(moved), axis=0))
+
+
+def _smooth(values: Array) -> Array:
+    return np.convolve(values, np.full(SMOOTHED, 1 / SMOOTHED), 'valid')
 
 
 def _agreement(a: Array, b: Array) -> float:

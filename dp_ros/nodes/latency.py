@@ -33,7 +33,7 @@ class LatencyNode(Node):
     def __init__(self) -> None:
         super().__init__('latency')
         self.robot_file = declare(self, 'robot', '', 'robot file (YAML)')
-        self.seconds = declare(self, 'seconds', 15.0, 'length of the motion [s]', (5.0, 120.0))
+        self.seconds = declare(self, 'seconds', 20.0, 'length of the motion [s]', (5.0, 120.0))
         self.out = declare(self, 'out', '', 'file for the figures (JSON)')
         self.robot = load_robot(self.robot_file)
         self.poses: list[tuple[int, Array]] = []
