@@ -14,8 +14,8 @@ Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
 
 COARSE_S, FINE_S = 0.01, 0.001
-# Successive intervals that are averaged. The arm's motion is far slower; as fast as a frame is only
-# the jitter of the stamps, which ripples the agreement with the period of the states.
+# Successive intervals that are averaged. The arm's motion is far slower; only the jitter of the
+# stamps is as fast as a frame, and ripples the agreement with the period of the states.
 SMOOTHED = 5
 
 
