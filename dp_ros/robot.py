@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from dp_ros import yamlfile
 from dp_ros.core.safety import AxisLimits, SafetyLimits
+from dp_ros.core.stream import StreamConfig
 from dp_ros.task import CartesianAction, Name, Task
 
 Triple = tuple[float, float, float]
@@ -169,6 +170,21 @@ class Robot(yamlfile.Settings):
                     f'camera {stream.name!r}: {origin} sets {camera.width} x {camera.height} '
                     f'pixels, task {task.name!r} expects {stream.width} x {stream.height}'
                 )
+
+    def stream(self, task: Task) -> StreamConfig:
+        """The rules of the command stream for `task` on this robot."""
+        period = task.period_ns
+        return StreamConfig(
+            space=task.action.space,
+            limits=self.safety(task),
+            period_s=1 / self.rate_hz,
+            first_step=self.first_step,
+            first_chunk_ns=3_000_000_000,
+            # A chunk is meant to be followed by the next after T_a steps; one may be missed.
+            patience_ns=(2 * task.horizons.action + 4) * period,
+            # The first window after arming is T_o grid times long, all of them after it.
+            epoch_ns=task.horizons.observation * period,
+        )
 
     def safety(self, task: Task) -> SafetyLimits:
         """The limits in the action space of `task`."""

@@ -7,13 +7,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from dp_ros.data.alignment import StampedImage
 from dp_ros.learning import sampler
 from dp_ros.learning.eyes import Eyes
 from dp_ros.learning.observations import Observations
 from dp_ros.learning.onnx_network import Array, OnnxNetwork
 from dp_ros.learning.policy import DiffusionPolicy
 
-StampedImage = tuple[int, NDArray[np.uint8]]
 """Capture time [ns] and prepared frame (height, width, 3)."""
 
 

@@ -11,7 +11,8 @@ from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
 from dp_ros.core.mode import Mode
-from dp_ros.nodes import convert, topics
+from dp_ros.data import messages
+from dp_ros.nodes import topics
 from dp_ros.nodes.calls import call
 from dp_ros.nodes.parameters import declare
 from dp_ros.sim.episode_record import EpisodeRecord, Track
@@ -170,7 +171,7 @@ class ConductorNode(Node):
         self._listen(topic, callback)
 
     def _keep_chunk(self, record: EpisodeRecord, message: Any) -> None:
-        record.chunks.add(self._now_ns(), convert.cartesian_chunk(message).waypoints)
+        record.chunks.add(self._now_ns(), messages.cartesian_chunk(message).waypoints)
 
     def _on_mode(self, message: Any) -> None:
         self._mode = message.data
@@ -187,7 +188,9 @@ class ConductorNode(Node):
             elif status.name == 'sim':
                 self.sim_values = values
             elif status.name in ('executor/chunk', 'inference/chunk'):
-                numbers = {k: float(v) for k, v in values.items() if k != 'verdict'}
+                numbers = {
+                    k: float(v) for k, v in values.items() if k not in ('verdict', 'window')
+                }
                 self.chunks.setdefault(int(values['splice_ns']), {}).update(numbers)
             if status.level == status.ERROR:
                 self._complaint = f'{status.name}: {status.message}'
@@ -197,19 +200,19 @@ class ConductorNode(Node):
 
 
 def _keep_joints(record: EpisodeRecord, message: Any) -> None:
-    sample = convert.joint_sample(message, message.name)
+    sample = messages.joint_sample(message, message.name)
     record.joints.add(sample.stamp_ns, sample.value)
 
 
 def _keep_block(record: EpisodeRecord, message: Any) -> None:
-    sample = convert.pose_sample(message)
+    sample = messages.pose_sample(message)
     record.block.add(sample.stamp_ns, pose_components(sample.value, ('x', 'y', 'yaw')))
 
 
 def _keep_pose(track: Track, message: Any) -> None:
-    sample = convert.pose_sample(message)
+    sample = messages.pose_sample(message)
     track.add(sample.stamp_ns, sample.value)
 
 
 def _keep_splice(record: EpisodeRecord, message: Any) -> None:
-    record.splices_ns.append(convert.nanoseconds(message.header.stamp))
+    record.splices_ns.append(messages.nanoseconds(message.header.stamp))

@@ -15,7 +15,8 @@ from dp_ros.core.chunk import Verdict
 from dp_ros.core.mode import Mode, ModeState
 from dp_ros.core.robot import Command
 from dp_ros.core.stamped import ActionChunk
-from dp_ros.core.stream import CommandStream, StreamConfig
+from dp_ros.core.stream import CommandStream
+from dp_ros.data import messages
 from dp_ros.hardware.arm import ArmError
 from dp_ros.hardware.drivers import make_arm
 from dp_ros.nodes import convert, process, topics
@@ -23,7 +24,7 @@ from dp_ros.nodes.arm_loop import ArmLoop, Offer, Tick
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
 from dp_ros.robot import Robot, load_robot
-from dp_ros.task import CartesianAction, Task, load_task
+from dp_ros.task import CartesianAction, load_task
 
 REPORT_PERIOD_S = 0.5
 LEVELS = {
@@ -73,7 +74,7 @@ class ExecutorNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the control loop: the arm is read and its state published; nothing is sent yet."""
-        stream = CommandStream(stream_config(self._task, self._robot))
+        stream = CommandStream(self._robot.stream(self._task))
         self._ticks, self._every = 0, max(1, round(self._robot.rate_hz / self._state_rate))
         self._loop = ArmLoop(
             self._arm, stream, self._now_ns, self._on_tick, self._on_offer, self._on_crash
@@ -155,10 +156,10 @@ class ExecutorNode(LifecycleNode):
         transport_ms = (info['received_timestamp'] - info['source_timestamp']) / 1e6
         try:
             if self._cartesian:
-                chunk = convert.cartesian_chunk(message)
+                chunk = messages.cartesian_chunk(message)
             else:
-                chunk = convert.joint_chunk(message, self._robot.arm.joints)
-        except convert.MessageError as error:
+                chunk = messages.joint_chunk(message, self._robot.arm.joints)
+        except messages.MessageError as error:
             self._loop.refuse(str(error))
         else:
             self._loop.offer(chunk, transport_ms)
@@ -268,22 +269,6 @@ class ExecutorNode(LifecycleNode):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
-
-
-def stream_config(task: Task, robot: Robot) -> StreamConfig:
-    """The rules of the command stream for this task on this robot."""
-    period = task.period_ns
-    return StreamConfig(
-        space=task.action.space,
-        limits=robot.safety(task),
-        period_s=1 / robot.rate_hz,
-        first_step=robot.first_step,
-        first_chunk_ns=3_000_000_000,
-        # A chunk is meant to be followed by the next after T_a steps; one may be missed.
-        patience_ns=(2 * task.horizons.action + 4) * period,
-        # The first window after arming is T_o grid times long, all of them after it.
-        epoch_ns=task.horizons.observation * period,
-    )
 
 
 def main() -> None:

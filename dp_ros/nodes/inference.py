@@ -14,9 +14,12 @@ from std_msgs.msg import String
 from dp_ros.core.mode import Mode
 from dp_ros.core.receding import RecedingHorizon
 from dp_ros.core.refusal import Refused
-from dp_ros.core.stamped import ActionChunk, ObservationWindow, frozen_array
+from dp_ros.core.stamped import ActionChunk, ObservationWindow
+from dp_ros.data import alignment
+from dp_ros.data.alignment import StampedImage
 from dp_ros.learning import checkpoint
-from dp_ros.learning.engine import Engine, StampedImage
+from dp_ros.learning.engine import Engine
+from dp_ros.learning.planner import Planner, receding_horizon
 from dp_ros.nodes import convert, topics
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.observation import ObservationNode
@@ -25,8 +28,6 @@ from dp_ros.task import CartesianAction, load_task
 
 WARM_UP_CHUNKS = 3
 REPORT_PERIOD_S = 0.5
-# From publishing a chunk to its place in the executor's schedule; what is due sooner is not sent.
-TRANSPORT_MARGIN_NS = 25_000_000
 # The next anchor is never further ahead than the horizons; if it is, time has been set back.
 CLOCK_SET_BACK_NS = 1_000_000_000
 
@@ -66,17 +67,10 @@ class InferenceNode(LifecycleNode):
             self.get_logger().error(self.hopeless)
             self._report()
             return TransitionCallbackReturn.FAILURE
-        self._generator = torch.Generator().manual_seed(self._seed)
+        self._planner = Planner(self._task, self._engine, self._seed)
         for _ in range(WARM_UP_CHUNKS):
             self._engine.warm_up()
-        horizons = self._task.horizons
-        self._horizon = RecedingHorizon(
-            self._task.period_ns,
-            horizons.observation,
-            horizons.action,
-            horizons.now,
-            TRANSPORT_MARGIN_NS,
-        )
+        self._horizon = receding_horizon(self._task)
         cartesian = isinstance(self._task.action, CartesianAction)
         topic = topics.CARTESIAN_CHUNK if cartesian else topics.JOINT_CHUNK
         self._chunks = topic.publisher(self)
@@ -192,13 +186,9 @@ class InferenceNode(LifecycleNode):
         anchor = window.anchor_ns
         window_ms = (self._now_ns() - anchor) / 1e6
         begun = time.monotonic()
-        observations = self._task.vector(dict(window.streams))
-        noise = torch.randn(self._engine.noise_shape, generator=self._generator).numpy()
-        actions = self._engine.predict(observations, noise, frames)
+        waypoints = self._planner.waypoints(window, frames)
         inference_ms = (time.monotonic() - begun) * 1e3
-        action = self._task.action
-        waypoints = action.poses(actions) if isinstance(action, CartesianAction) else actions
-        chunk = self._horizon.chunk(frozen_array(waypoints), anchor, self._now_ns())
+        chunk = self._horizon.chunk(waypoints, anchor, self._now_ns())
         self._advance(self._horizon.planned(anchor), anchor)
         if chunk is not None and self.context.ok():
             self._publish(chunk)
@@ -207,6 +197,8 @@ class InferenceNode(LifecycleNode):
             'splice_ns': chunk.splice_ns if chunk else 0,
             'window_ms': window_ms,
             'inference_ms': inference_ms,
+            # By it a bag can be checked to give the window that this node had.
+            'window': alignment.digest(window, frames),
         }
         level = DiagnosticStatus.WARN if chunk is None else DiagnosticStatus.OK
         text = 'too late: every action of the chunk is past' if chunk is None else 'planned'

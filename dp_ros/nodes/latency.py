@@ -13,10 +13,11 @@ from std_srvs.srv import SetBool
 from dp_ros import atomic
 from dp_ros.core import latency
 from dp_ros.core.stamped import Array
+from dp_ros.data import messages
+from dp_ros.data.stream_inputs import CameraInput
 from dp_ros.nodes import convert, process, topics
 from dp_ros.nodes.calls import CallError, call
 from dp_ros.nodes.parameters import declare
-from dp_ros.nodes.stream_inputs import CameraInput
 from dp_ros.nodes.wave import Wave
 from dp_ros.robot import load_robot
 from dp_ros.task import ImageStream
@@ -55,8 +56,9 @@ class LatencyNode(Node):
             )
             self.topics[name] = stream.topic
             frames = CameraInput(stream, 0, camera.jpeg)
+            kind = topics.message_type(frames.type)
             self.create_subscription(
-                frames.type, frames.topic, partial(self._on_frame, frames), topics.SENSOR
+                kind, frames.topic, partial(self._on_frame, frames), topics.SENSOR
             )
 
     def now_ns(self) -> int:
@@ -115,7 +117,7 @@ class LatencyNode(Node):
         return cameras if self._standing is not None else [topics.TCP_POSE.name, *cameras]
 
     def _on_pose(self, message: Any) -> None:
-        sample = convert.pose_sample(message)
+        sample = messages.pose_sample(message)
         self._standing = sample.value
         if self._recording:
             self.poses.append((sample.stamp_ns, sample.value))
@@ -124,7 +126,7 @@ class LatencyNode(Node):
         try:
             sample = frames.sample(message)
             picture = sample.value.prepared().astype(np.int16)
-        except convert.MessageError as error:
+        except messages.MessageError as error:
             self.get_logger().error(f'camera {frames.name!r}: {error}', throttle_duration_sec=1.0)
             return
         before = self._last.get(frames.name)

@@ -15,13 +15,14 @@ from rclpy.time import Time
 from dp_ros.core.refusal import Refusal, Refused
 from dp_ros.core.stamped import ObservationWindow, Sample
 from dp_ros.core.window import WindowBuilder
+from dp_ros.data import alignment
+from dp_ros.data.alignment import Alignment, StampedImage
+from dp_ros.data.pictures import Pixels
+from dp_ros.data.stream_inputs import StreamInput
 from dp_ros.nodes import topics
-from dp_ros.nodes.convert import MessageError
 from dp_ros.nodes.filters import Cache, Subscriber
 from dp_ros.nodes.health import Health
-from dp_ros.nodes.images import Pixels
 from dp_ros.nodes.parameters import declare
-from dp_ros.nodes.stream_inputs import StreamInput, stream_inputs
 from dp_ros.robot import Robot, load_robot
 from dp_ros.task import Task, load_task
 
@@ -42,13 +43,11 @@ class ObservationNode(LifecycleNode):
         declare(self, 'autostart', True, 'configure and activate at start')
         self._health = Health(self)
         self._lock = threading.Lock()
-        self._builder: WindowBuilder | None = None
+        self._alignment: Alignment | None = None
         self._refusals: Counter[str] = Counter()
-        self._malformed: Counter[str] = Counter()
         self._last_refusal = ''
         self._clock_jumps = 0
         self.hopeless = ''
-        self._inputs: list[StreamInput] = []
         self._caches: dict[str, Any] = {}
         self._subscribers: list[Any] = []
         self.on_sample: Callable[[], None] = lambda: None
@@ -68,14 +67,14 @@ class ObservationNode(LifecycleNode):
             self.hopeless = str(error)
             self.get_logger().error(self.hopeless)
             return TransitionCallbackReturn.FAILURE
-        self._inputs = stream_inputs(task, robot)
-        self._builder = window_builder(task, self._inputs)
+        self._alignment = Alignment(task, robot)
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to every stream of the task."""
-        for stream in self._inputs:
-            subscriber = Subscriber(self, stream.type, stream.topic, qos_profile=topics.SENSOR)
+        for stream in self._aligned.inputs:
+            kind = topics.message_type(stream.type)
+            subscriber = Subscriber(self, kind, stream.topic, qos_profile=topics.SENSOR)
             cache = Cache(subscriber, RATE_MESSAGES)
             cache.registerCallback(self._receive, stream)
             self._subscribers.append(subscriber)
@@ -113,61 +112,47 @@ class ObservationNode(LifecycleNode):
 
     def image(self, camera: str, frame: Sample) -> Pixels | Refused:
         """A frame as the policy sees it, made once; or why it cannot be had, which is counted."""
-        try:
-            seen: Pixels = frame.value.prepared()
-        except MessageError as error:
-            refused = Refused(Refusal.MALFORMED, camera, str(error))
-            self._count(refused)
-            return refused
+        seen = alignment.prepared(camera, frame)
+        if isinstance(seen, Refused):
+            self._count(seen)
         return seen
 
-    def images(self, window: ObservationWindow) -> dict[str, list[tuple[int, Pixels]]] | Refused:
+    def images(self, window: ObservationWindow) -> dict[str, list[StampedImage]] | Refused:
         """Camera -> its T_o (capture time [ns], frame as the policy sees it), or why not."""
-        seen: dict[str, list[tuple[int, Pixels]]] = {}
-        for camera, frames in window.frames.items():
-            seen[camera] = []
-            for frame in frames:
-                image = self.image(camera, frame)
-                if isinstance(image, Refused):
-                    return image
-                seen[camera].append((frame.stamp_ns, image))
+        seen = alignment.images(window)
+        if isinstance(seen, Refused):
+            self._count(seen)
         return seen
 
     # ROS callbacks, in the main thread.
 
     def _receive(self, message: Any, stream: StreamInput) -> None:
-        try:
-            sample = stream.sample(message)
-        except MessageError as error:
-            self._malformed[stream.name] += 1
-            with self._lock:
-                self._buffers.set_fault(stream.name, Refusal.MALFORMED, str(error))
-            return
         with self._lock:
-            self._buffers.add(stream.name, sample, self._now_ns())
-            self._buffers.set_fault(stream.name, stream.fault, 'for a second or more')
-        self.on_sample()
+            sound = self._aligned.receive(stream, message, self._now_ns())
+        if sound:
+            self.on_sample()
 
     def _on_clock_jump(self, jump: Any) -> None:
         self._clock_jumps += 1
         with self._lock:
-            if self._builder is not None:
-                self._builder.clear('ROS time itself')
+            if self._alignment is not None:
+                self._alignment.builder.clear('ROS time itself')
 
     def _report(self) -> None:
-        if self._builder is None:
+        if self._alignment is None:
             return
         now_ns = self._now_ns()
         with self._lock:
-            ages, counts = self._builder.ages_ns(now_ns), self._builder.counts()
-            troubles = self._builder.troubles(now_ns)
+            ages, counts = self._buffers.ages_ns(now_ns), self._buffers.counts()
+            troubles = self._buffers.troubles(now_ns)
+            malformed = dict(self._aligned.malformed)
             refusals, last_refusal = dict(self._refusals), self._last_refusal
         values: dict[str, Any] = {}
         for name, age in ages.items():
             values[f'{name}_age_ms'] = 'none' if age is None else f'{age / 1e6:.1f}'
             values[f'{name}_rate_hz'] = f'{self._rate_hz(name):.1f}'
             values |= {f'{name}_{what}': count for what, count in counts[name].items()}
-            values[f'{name}_malformed'] = self._malformed[name]
+            values[f'{name}_malformed'] = malformed.get(name, 0)
         values |= {f'refused_{name}': count for name, count in refusals.items()}
         values |= {'clock_jumps': self._clock_jumps, 'last_refusal': last_refusal}
         waiting = all(trouble.reason is Refusal.MISSING for trouble in troubles)
@@ -190,19 +175,17 @@ class ObservationNode(LifecycleNode):
             self._last_refusal = str(refused)
 
     @property
-    def _buffers(self) -> WindowBuilder:
-        if self._builder is None:
+    def _aligned(self) -> Alignment:
+        if self._alignment is None:
             raise RuntimeError('the observation node is not configured')
-        return self._builder
+        return self._alignment
+
+    @property
+    def _buffers(self) -> WindowBuilder:
+        return self._aligned.builder
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
-
-
-def window_builder(task: Task, inputs: list[StreamInput]) -> WindowBuilder:
-    """Empty buffers for the streams of `task`."""
-    specs = {stream.name: stream.spec for stream in inputs}
-    return WindowBuilder(specs, task.period_ns, task.horizons.observation)
 
 
 def _robot_for(task: Task, robot_file: str) -> Robot | None:

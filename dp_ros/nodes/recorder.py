@@ -20,10 +20,10 @@ from std_srvs.srv import SetBool, Trigger
 
 from dp_ros.data import episode as episodes
 from dp_ros.data.bag_recording import RecordedTopic, Recording
+from dp_ros.data.stream_inputs import StreamInput, stream_inputs
 from dp_ros.nodes import process, topics
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
-from dp_ros.nodes.stream_inputs import stream_inputs
 from dp_ros.robot import load_robot
 from dp_ros.task import CartesianAction, Task, load_task
 
@@ -201,10 +201,10 @@ class RecorderNode(LifecycleNode):
         return int(self.get_clock().now().nanoseconds)
 
 
-def recorded_topics(task: Task, inputs: list[Any]) -> list[topics.Topic]:
+def recorded_topics(task: Task, inputs: list[StreamInput]) -> list[topics.Topic]:
     """What an episode of `task` consists of: its streams, what was planned and what was sent."""
     cartesian = isinstance(task.action, CartesianAction)
-    found = [topics.Topic(i.topic, i.type, topics.SENSOR) for i in inputs]
+    found = [topics.Topic(i.topic, topics.message_type(i.type), topics.SENSOR) for i in inputs]
     found += [topics.JOINT_STATES, topics.TCP_POSE, topics.TCP_WRENCH, topics.MODE]
     found += [topics.CARTESIAN_CHUNK if cartesian else topics.JOINT_CHUNK]
     found += [topics.CARTESIAN_SCHEDULE if cartesian else topics.JOINT_SCHEDULE]
@@ -214,8 +214,7 @@ def recorded_topics(task: Task, inputs: list[Any]) -> list[topics.Topic]:
 
 
 def _announced(topic: topics.Topic) -> RecordedTopic:
-    package = topic.type.__module__.split('.')[0]
-    return RecordedTopic(topic.name, f'{package}/msg/{topic.type.__name__}', (_qos(topic.qos),))
+    return RecordedTopic(topic.name, topics.type_name(topic.type), (_qos(topic.qos),))
 
 
 def _qos(profile: QoSProfile) -> Qos:

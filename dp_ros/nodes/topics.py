@@ -1,10 +1,11 @@
 """Every topic and service of the graph: name, type and quality of service, in one table."""
 
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped, WrenchStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -14,9 +15,12 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
 )
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
+
+from dp_ros.data import topic_names
+from dp_ros.data.stream_inputs import image_topic
 
 # Newest values of a fast stream: a lost one is replaced by the next, never sent again.
 SENSOR = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -49,26 +53,37 @@ class Topic:
         return node.create_publisher(self.type, self.name, self.qos)
 
 
-JOINT_STATES = Topic('/joint_states', JointState, SENSOR)
-TCP_POSE = Topic('/tcp_pose', PoseStamped, SENSOR)
-TCP_WRENCH = Topic('/tcp_wrench', WrenchStamped, SENSOR)
-BLOCK_POSE = Topic('/block_pose', PoseStamped, SENSOR)
-CARTESIAN_CHUNK = Topic('/policy/chunk', MultiDOFJointTrajectory, CHUNK)
-JOINT_CHUNK = Topic('/policy/chunk', JointTrajectory, CHUNK)
-CARTESIAN_SCHEDULE = Topic('/executor/schedule', MultiDOFJointTrajectory, RELIABLE)
-JOINT_SCHEDULE = Topic('/executor/schedule', JointTrajectory, RELIABLE)
-CARTESIAN_COMMAND = Topic('/executor/command', PoseStamped, SENSOR)
-JOINT_COMMAND = Topic('/executor/command', JointState, SENSOR)
-MODE = Topic('/executor/mode', String, LATCHED)
-DIAGNOSTICS = Topic('/diagnostics', DiagnosticArray, RELIABLE)
+JOINT_STATES = Topic(topic_names.JOINT_STATES, JointState, SENSOR)
+TCP_POSE = Topic(topic_names.TCP_POSE, PoseStamped, SENSOR)
+TCP_WRENCH = Topic(topic_names.TCP_WRENCH, WrenchStamped, SENSOR)
+BLOCK_POSE = Topic(topic_names.BLOCK_POSE, PoseStamped, SENSOR)
+CARTESIAN_CHUNK = Topic(topic_names.CHUNK, MultiDOFJointTrajectory, CHUNK)
+JOINT_CHUNK = Topic(topic_names.CHUNK, JointTrajectory, CHUNK)
+CARTESIAN_SCHEDULE = Topic(topic_names.SCHEDULE, MultiDOFJointTrajectory, RELIABLE)
+JOINT_SCHEDULE = Topic(topic_names.SCHEDULE, JointTrajectory, RELIABLE)
+CARTESIAN_COMMAND = Topic(topic_names.COMMAND, PoseStamped, SENSOR)
+JOINT_COMMAND = Topic(topic_names.COMMAND, JointState, SENSOR)
+TELEOP_TWIST = Topic(topic_names.TWIST, TwistStamped, SENSOR)
+MODE = Topic(topic_names.MODE, String, LATCHED)
+DIAGNOSTICS = Topic(topic_names.DIAGNOSTICS, DiagnosticArray, RELIABLE)
+
+
+def message_type(name: str) -> type[Any]:
+    """The class of messages called as in sensor_msgs/msg/Image."""
+    package, _, kind = name.split('/')
+    found: type[Any] = getattr(importlib.import_module(f'{package}.msg'), kind)
+    return found
+
+
+def type_name(kind: type[Any]) -> str:
+    """The inverse of `message_type`."""
+    return f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
 
 
 def color_image(camera: str, jpeg: bool) -> Topic:
     """The frames of a camera, named as realsense-ros and image_transport name them."""
-    raw = f'/{camera}/color/image_raw'
-    return (
-        Topic(f'{raw}/compressed', CompressedImage, SENSOR) if jpeg else Topic(raw, Image, SENSOR)
-    )
+    name, kind = image_topic(f'/{camera}/color/image_raw', jpeg)
+    return Topic(name, message_type(kind), SENSOR)
 
 
 def camera_info(camera: str) -> Topic:

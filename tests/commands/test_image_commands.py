@@ -171,7 +171,8 @@ import numpy as np
 from dp_ros.commands.environments import headless
 
 headless()
-from dp_ros.nodes.images import Picture, image_message
+from dp_ros.data.pictures import Picture
+from dp_ros.nodes.images import image_message
 from dp_ros.paths import share
 from dp_ros.sim.filming import Take, film
 from dp_ros.sim.render import SceneRenderer

@@ -12,8 +12,9 @@ import yaml
 from lifecycle_msgs.msg import Transition
 
 from dp_ros import bringup
+from dp_ros.data import messages, pictures
 from dp_ros.hardware.camera import CameraError, Frame, Intrinsics
-from dp_ros.nodes import convert, images, topics
+from dp_ros.nodes import topics
 from dp_ros.nodes.camera_loop import FIRST_PAUSE_S, CameraLoop
 from dp_ros.nodes.camera_messages import camera_info_message
 from dp_ros.paths import share
@@ -157,7 +158,7 @@ def test_the_rate_is_zero_once_nothing_comes():
 
 def test_calibration_as_realsense_ros_publishes_it():
     message = camera_info_message(1_500_000_000, 'lens', (WIDTH, HEIGHT), LENS)
-    assert convert.nanoseconds(message.header.stamp) == 1_500_000_000
+    assert messages.nanoseconds(message.header.stamp) == 1_500_000_000
     assert message.header.frame_id == 'lens'
     assert (message.width, message.height) == (WIDTH, HEIGHT)
     assert message.distortion_model == 'plumb_bob'
@@ -227,13 +228,13 @@ def test_jpeg_frames_of_a_webcam_that_is_unplugged_and_comes_back(tmp_path, doma
         observer.wait_for(lambda: said['camera/front'] == 'frames come', 3, 'that is told')
     assert frames[0].format == 'rgb8; jpeg compressed bgr8'
     assert frames[0].header.frame_id == 'front_color_optical_frame'
-    pixels = images.array(frames[0])
+    pixels = pictures.array(frames[0])
     assert pixels.shape == (HEIGHT, WIDTH, 3)
     assert pixels[:, -8:, 2].min() > 200
     assert pixels[:, :8].max() < 50
-    stamps = [convert.nanoseconds(frame.header.stamp) for frame in frames]
+    stamps = [messages.nanoseconds(frame.header.stamp) for frame in frames]
     assert len(set(stamps)) == len(stamps)
-    assert {convert.nanoseconds(message.header.stamp) for message in infos} & set(stamps)
+    assert {messages.nanoseconds(message.header.stamp) for message in infos} & set(stamps)
     assert not infos[0].k.any()
 
 

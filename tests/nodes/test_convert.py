@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
 
 from dp_ros.core.stamped import ActionChunk
+from dp_ros.data import messages
 from dp_ros.nodes import convert
 
 NAMES = ['shoulder', 'elbow', 'wrist']
@@ -28,19 +29,19 @@ poses = st.builds(
 
 @given(stamps)
 def test_stamps_survive(stamp):
-    assert convert.nanoseconds(convert.time_message(stamp)) == stamp
+    assert messages.nanoseconds(convert.time_message(stamp)) == stamp
 
 
 @given(stamps, poses)
 def test_poses_survive(stamp, pose):
-    sample = convert.pose_sample(convert.pose_message(stamp, pose))
+    sample = messages.pose_sample(convert.pose_message(stamp, pose))
     assert sample.stamp_ns == stamp
     np.testing.assert_array_equal(sample.value, pose)
 
 
 def test_latency_moves_a_sample_to_its_capture():
     message = convert.pose_message(5_000_000_000, np.array([0, 0, 0, 0, 0, 0, 1.0]))
-    assert convert.pose_sample(message, latency_ns=30_000_000).stamp_ns == 4_970_000_000
+    assert messages.pose_sample(message, latency_ns=30_000_000).stamp_ns == 4_970_000_000
 
 
 @settings(max_examples=30)
@@ -52,21 +53,21 @@ def test_latency_moves_a_sample_to_its_capture():
 def test_cartesian_chunks_survive(start, gaps, pose):
     times = tuple((start + np.cumsum(gaps)).tolist())
     chunk = ActionChunk(times, np.repeat(pose[None], len(times), axis=0))
-    back = convert.cartesian_chunk(convert.cartesian_chunk_message(chunk))
+    back = messages.cartesian_chunk(convert.cartesian_chunk_message(chunk))
     assert back.stamps_ns == chunk.stamps_ns
     np.testing.assert_array_equal(back.waypoints, chunk.waypoints)
 
 
 def test_joints_are_taken_by_name():
     message = JointState(name=['wrist', 'elbow', 'shoulder'], position=[3.0, 2.0, 1.0])
-    assert convert.joint_sample(message, NAMES).value.tolist() == [1.0, 2.0, 3.0]
+    assert messages.joint_sample(message, NAMES).value.tolist() == [1.0, 2.0, 3.0]
     chunk = ActionChunk((10**9, 2 * 10**9), np.array([[1.0, 2, 3], [4, 5, 6]]))
     shuffled = convert.joint_chunk_message(chunk, NAMES)
     shuffled.joint_names = ['wrist', 'shoulder', 'elbow']
     for point in shuffled.points:
         one, two, three = point.positions
         point.positions = [three, one, two]
-    np.testing.assert_array_equal(convert.joint_chunk(shuffled, NAMES).waypoints, chunk.waypoints)
+    np.testing.assert_array_equal(messages.joint_chunk(shuffled, NAMES).waypoints, chunk.waypoints)
 
 
 @pytest.mark.parametrize(
@@ -77,26 +78,26 @@ def test_joints_are_taken_by_name():
     ],
 )
 def test_bad_joint_states_are_named(names, positions, sentence):
-    with pytest.raises(convert.MessageError, match=sentence):
-        convert.joint_sample(JointState(name=names, position=positions), NAMES)
+    with pytest.raises(messages.MessageError, match=sentence):
+        messages.joint_sample(JointState(name=names, position=positions), NAMES)
 
 
 def test_wrong_joints_in_a_chunk_are_named():
     chunk = ActionChunk((10**9,), np.array([[1.0, 2, 3]]))
     message = convert.joint_chunk_message(chunk, ['a', 'b', 'c'])
-    with pytest.raises(convert.MessageError, match='shoulder'):
-        convert.joint_chunk(message, NAMES)
+    with pytest.raises(messages.MessageError, match='shoulder'):
+        messages.joint_chunk(message, NAMES)
 
 
 def test_a_quaternion_that_is_no_rotation_is_refused():
     message = convert.pose_message(0, np.array([0, 0, 0, 0, 0, 0, 0.5]))
-    with pytest.raises(convert.MessageError, match='length'):
-        convert.pose_sample(message)
+    with pytest.raises(messages.MessageError, match='length'):
+        messages.pose_sample(message)
 
 
 def test_an_empty_chunk_is_refused():
     chunk = ActionChunk((10**9,), np.array([[0, 0, 0, 0, 0, 0, 1.0]]))
     message = convert.cartesian_chunk_message(chunk)
     message.points = []
-    with pytest.raises(convert.MessageError, match='at least one point'):
-        convert.cartesian_chunk(message)
+    with pytest.raises(messages.MessageError, match='at least one point'):
+        messages.cartesian_chunk(message)

@@ -8,10 +8,11 @@ from std_msgs.msg import String
 
 from dp_ros import bringup, yamlfile
 from dp_ros.core.mode import Mode
+from dp_ros.data import messages
 from dp_ros.learning import checkpoint
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import Recipe
-from dp_ros.nodes import convert, topics
+from dp_ros.nodes import topics
 from dp_ros.nodes.inference import InferenceNode
 from dp_ros.nodes.observation import ObservationNode
 from dp_ros.paths import share
@@ -57,7 +58,7 @@ def commanded(streams, inference):
     chunks = []
     topic = topics.CARTESIAN_CHUNK
     streams.node.create_subscription(
-        topic.type, topic.name, lambda m: chunks.append(convert.cartesian_chunk(m)), topic.qos
+        topic.type, topic.name, lambda m: chunks.append(messages.cartesian_chunk(m)), topic.qos
     )
     modes = topics.MODE.publisher(streams.node)
     modes.publish(String(data=Mode.POLICY.value))

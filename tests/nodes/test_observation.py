@@ -10,7 +10,7 @@ from sensor_msgs.msg import CompressedImage
 from dp_ros.core.refusal import Refusal, Refused
 from dp_ros.core.stamped import ObservationWindow, Sample
 from dp_ros.data.images import prepare
-from dp_ros.nodes.images import Picture
+from dp_ros.data.pictures import Picture
 from dp_ros.nodes.observation import ObservationNode
 from dp_ros.paths import share
 from dp_ros.task import load_task

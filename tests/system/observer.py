@@ -12,7 +12,8 @@ from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
 from dp_ros import bringup
-from dp_ros.nodes import convert, topics
+from dp_ros.data import messages
+from dp_ros.nodes import topics
 
 
 class Observer(Node):
@@ -77,7 +78,7 @@ class Observer(Node):
         self.create_subscription(topic.type, topic.name, callback, topic.qos)
 
     def _on_command(self, message):
-        self.commands.append((time.monotonic(), convert.pose_sample(message).value))
+        self.commands.append((time.monotonic(), messages.pose_sample(message).value))
 
     def _on_diagnostics(self, message):
         for status in message.status:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dp_ros import bringup
-from dp_ros.nodes import convert, topics
+from dp_ros.data import messages
+from dp_ros.nodes import topics
 from dp_ros.paths import share
 from tests.loopback import free_address
 from tests.system import untrained
@@ -35,7 +36,7 @@ class Films:
 
     def _on_frame(self, name):
         def keep(message):
-            self.frames[name].append(convert.nanoseconds(message.header.stamp))
+            self.frames[name].append(messages.nanoseconds(message.header.stamp))
             self.newest[name] = message
 
         return keep

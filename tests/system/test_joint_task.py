@@ -8,6 +8,7 @@ import yaml
 
 from dp_ros import bringup
 from dp_ros.core.stamped import ActionChunk
+from dp_ros.data import messages
 from dp_ros.nodes import convert, topics
 from dp_ros.paths import share
 from dp_ros.robot import load_robot
@@ -44,7 +45,7 @@ def test_joint_chunks_move_the_joints(domain, tmp_path):
         observer.create_subscription(
             topics.JOINT_STATES.type,
             topics.JOINT_STATES.name,
-            lambda m: states.append(convert.joint_sample(m, joints).value),
+            lambda m: states.append(messages.joint_sample(m, joints).value),
             topics.SENSOR,
         )
         observer.wait_for(lambda: observer.mode == 'idle' and states, 45, 'executor is active')

@@ -1,27 +1,31 @@
-"""One input of the observation node for each stream of the task: its topic, its samples."""
+"""An input for each stream of a task: its topic, and the samples of its messages."""
 
 from typing import Any, Protocol
-
-from sensor_msgs.msg import JointState
 
 from dp_ros.core.frame_watch import FrameWatch
 from dp_ros.core.refusal import Refusal
 from dp_ros.core.stamped import Sample
 from dp_ros.core.stream_buffer import Kind, StreamSpec
-from dp_ros.nodes import convert, images, topics
+from dp_ros.data import messages, pictures
 from dp_ros.robot import Robot
 from dp_ros.task import ImageStream, PoseStream, Task, VectorStream
 
 # A JPEG must be decoded to tell its brightness: that is done a few times a second.
 BRIGHTNESS_PERIOD_NS = 200_000_000
 
+POSE, JOINTS = 'geometry_msgs/msg/PoseStamped', 'sensor_msgs/msg/JointState'
+RAW_IMAGE, JPEG_IMAGE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+
 
 class StreamInput(Protocol):
-    """`sample` raises MessageError; `fault` is what the samples themselves suffer from."""
+    """`sample` raises MessageError; `fault` is what the samples themselves suffer from.
+
+    type: of the messages, as in sensor_msgs/msg/Image.
+    """
 
     name: str
     topic: str
-    type: type[Any]
+    type: str
     spec: StreamSpec
     fault: Refusal | None
 
@@ -36,15 +40,15 @@ class VectorInput:
         self._stream, self._latency_ns = stream, latency_ns
         self.name, self.topic = stream.name, stream.topic
         pose = isinstance(stream, PoseStream)
-        self.type: type[Any] = topics.TCP_POSE.type if pose else JointState
+        self.type = POSE if pose else JOINTS
         kind = Kind.POSE if pose else Kind.LINEAR
         self.spec = StreamSpec(kind, round(stream.tolerance_s * 1e9))
         self.fault: Refusal | None = None
 
     def sample(self, message: Any) -> Sample:
         if isinstance(self._stream, PoseStream):
-            return convert.pose_sample(message, self._latency_ns)
-        return convert.joint_sample(message, self._stream.components, self._latency_ns)
+            return messages.pose_sample(message, self._latency_ns)
+        return messages.joint_sample(message, self._stream.components, self._latency_ns)
 
 
 class CameraInput:
@@ -55,20 +59,24 @@ class CameraInput:
         self._watch = FrameWatch()
         self._brightness, self._measured_ns = 0.0, 0
         self.name = stream.name
-        front = topics.color_image(stream.name, jpeg)
-        self.topic, self.type = front.name, front.type
+        self.topic, self.type = image_topic(stream.topic, jpeg)
         period_ns = round(1e9 / stream.rate_hz)
         self.spec = StreamSpec(Kind.FRAME, round(stream.tolerance_s * 1e9), period_ns)
         self.fault: Refusal | None = None
 
     def sample(self, message: Any) -> Sample:
-        stamp_ns = convert.nanoseconds(message.header.stamp) - self._latency_ns
-        digest = images.digest(message, self._stream)
+        stamp_ns = messages.nanoseconds(message.header.stamp) - self._latency_ns
+        digest = pictures.digest(message, self._stream)
         if abs(stamp_ns - self._measured_ns) >= BRIGHTNESS_PERIOD_NS:
-            self._brightness = images.brightness(message, self._stream)
+            self._brightness = pictures.brightness(message, self._stream)
             self._measured_ns = stamp_ns
         self.fault = self._watch.look(stamp_ns, digest, self._brightness)
-        return Sample(stamp_ns, images.Picture(message, self._stream))
+        return Sample(stamp_ns, pictures.Picture(message, self._stream))
+
+
+def image_topic(raw: str, jpeg: bool) -> tuple[str, str]:
+    """Name and type of the topic that carries frames, as image_transport names them."""
+    return (f'{raw}/compressed', JPEG_IMAGE) if jpeg else (raw, RAW_IMAGE)
 
 
 def stream_inputs(task: Task, robot: Robot | None) -> list[StreamInput]:

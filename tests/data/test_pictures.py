@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
+from dp_ros.data import pictures
 from dp_ros.data.images import prepare
+from dp_ros.data.messages import MessageError
+from dp_ros.data.pictures import Picture
 from dp_ros.nodes import images, topics
-from dp_ros.nodes.convert import MessageError
-from dp_ros.nodes.images import Picture
 from dp_ros.task import ImageStream
 
 WIDTH, HEIGHT = 64, 48
@@ -55,14 +56,14 @@ def test_a_message_carries_what_was_put_in(scene):
         10**9,
         'wrist_color_optical_frame',
     )
-    np.testing.assert_array_equal(images.pixels(message, STREAM), scene)
-    np.testing.assert_array_equal(images.array(message), scene)
+    np.testing.assert_array_equal(pictures.pixels(message, STREAM), scene)
+    np.testing.assert_array_equal(pictures.array(message), scene)
 
 
 def test_pixels_are_the_buffer_of_the_message(scene):
     for message in (image(scene), padded(scene)):
         buffer = np.frombuffer(message.data, np.uint8)
-        view = images.pixels(message, STREAM)
+        view = pictures.pixels(message, STREAM)
         assert np.shares_memory(view, buffer)
         np.testing.assert_array_equal(view, scene)
         left, top, width, height = STREAM.box
@@ -72,7 +73,7 @@ def test_pixels_are_the_buffer_of_the_message(scene):
 def test_the_policy_sees_what_training_saw_to_the_bit(scene):
     expected = prepare(scene, STREAM)
     bgr = np.ascontiguousarray(scene[..., ::-1])
-    for message in (image(scene), padded(scene), images.image_message(0, '', bgr, images.BGR)):
+    for message in (image(scene), padded(scene), images.image_message(0, '', bgr, pictures.BGR)):
         seen = Picture(message, STREAM).prepared()
         assert seen.flags.c_contiguous
         assert seen.tobytes() == expected.tobytes()
@@ -85,7 +86,7 @@ def test_between_message_and_policy_one_copy_is_made(scene, monkeypatch):
         given.append(frame)
         return prepare(frame, stream)
 
-    monkeypatch.setattr(images, 'prepare', spy)
+    monkeypatch.setattr(pictures, 'prepare', spy)
     message = image(scene)
     picture = Picture(message, STREAM)
     seen = picture.prepared()
@@ -104,8 +105,8 @@ def test_a_jpeg_is_seen_as_its_decoder_gives_it(scene):
     # Close to what the camera saw, so that no channel was exchanged.
     error = np.abs(seen.astype(int) - prepare(scene, STREAM))
     assert error.mean() < 4
-    np.testing.assert_array_equal(images.array(message), decoded[..., ::-1])
-    images.check_jpeg(message, STREAM)
+    np.testing.assert_array_equal(pictures.array(message), decoded[..., ::-1])
+    pictures.check_jpeg(message, STREAM)
 
 
 def broken_jpegs(scene):
@@ -124,7 +125,7 @@ def broken_jpegs(scene):
 @pytest.mark.parametrize('sentence', ['no end', 'png', '64 x 24', 'no size', 'expected a'])
 def test_a_bad_jpeg_is_named_before_it_is_decoded(scene, sentence):
     with pytest.raises(MessageError, match=sentence):
-        images.digest(broken_jpegs(scene)[sentence], STREAM)
+        pictures.digest(broken_jpegs(scene)[sentence], STREAM)
 
 
 def test_a_jpeg_that_cannot_be_decoded_is_named(scene):
@@ -133,11 +134,11 @@ def test_a_jpeg_that_cannot_be_decoded_is_named(scene):
     at = bytes(message.data).index(b'\xff\xda')
     broken = CompressedImage(format=message.format)
     broken.data.frombytes(bytes(message.data[:at]) + b'\xff\xd9')
-    images.check_jpeg(broken, STREAM)
+    pictures.check_jpeg(broken, STREAM)
     with pytest.raises(MessageError, match='cannot be decoded'):
         Picture(broken, STREAM).prepared()
     with pytest.raises(MessageError, match='cannot be decoded'):
-        images.brightness(broken, STREAM)
+        pictures.brightness(broken, STREAM)
 
 
 @pytest.mark.parametrize(
@@ -152,13 +153,13 @@ def test_a_jpeg_that_cannot_be_decoded_is_named(scene):
 )
 def test_a_bad_image_is_named_with_what_was_expected_and_found(scene, fields, sentence):
     with pytest.raises(MessageError, match=sentence):
-        images.digest(image(scene, **fields), STREAM)
+        pictures.digest(image(scene, **fields), STREAM)
 
 
 def test_an_empty_image_is_named(scene):
     message = Image(width=WIDTH, height=HEIGHT, encoding='rgb8', step=3 * WIDTH)
     with pytest.raises(MessageError, match='0 bytes in all'):
-        images.pixels(message, STREAM)
+        pictures.pixels(message, STREAM)
 
 
 def test_sensor_noise_changes_the_digest_and_equal_pixels_do_not(scene):
@@ -166,12 +167,12 @@ def test_sensor_noise_changes_the_digest_and_equal_pixels_do_not(scene):
     noisy[8, 40] ^= 1
     for message in (images.image_message, images.jpeg_message):
         one, same = message(0, '', scene), message(10**9, '', scene.copy())
-        assert images.digest(one, STREAM) == images.digest(same, STREAM)
-    assert images.digest(image(scene), STREAM) != images.digest(image(noisy), STREAM)
+        assert pictures.digest(one, STREAM) == pictures.digest(same, STREAM)
+    assert pictures.digest(image(scene), STREAM) != pictures.digest(image(noisy), STREAM)
 
 
 @pytest.mark.parametrize('value', [0, 3, 90])
 def test_brightness_is_the_mean_of_the_frame(value):
     frame = np.full((HEIGHT, WIDTH, 3), value, np.uint8)
     for message in (images.image_message(0, '', frame), images.jpeg_message(0, '', frame)):
-        assert images.brightness(message, STREAM) == pytest.approx(value, abs=1)
+        assert pictures.brightness(message, STREAM) == pytest.approx(value, abs=1)

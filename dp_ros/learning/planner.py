@@ -1,0 +1,45 @@
+"""From an observation window to the waypoints of a prediction, live and in replay."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from dp_ros.core.receding import RecedingHorizon
+from dp_ros.core.stamped import Array, ObservationWindow, frozen_array
+from dp_ros.data.alignment import StampedImage
+from dp_ros.learning.engine import Engine
+from dp_ros.task import CartesianAction, Task
+
+# From publishing a chunk to its place in the executor's schedule; what is due sooner is not sent.
+TRANSPORT_MARGIN_NS = 25_000_000
+
+
+class Planner:
+    """A policy that plans: the noise of its n-th chunk depends on `seed` and n alone."""
+
+    def __init__(self, task: Task, engine: Engine, seed: int) -> None:
+        self.task, self.engine = task, engine
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def waypoints(
+        self, window: ObservationWindow, frames: Mapping[str, Sequence[StampedImage]]
+    ) -> Array:
+        """A window and its frames, camera by camera -> T_p waypoints: poses (T_p, 7) or joints.
+
+        The i-th is decided at step i + first of the window's grid and due one period later.
+        """
+        observations = self.task.vector(dict(window.streams))
+        noise = torch.randn(self.engine.noise_shape, generator=self._generator).numpy()
+        actions = self.engine.predict(observations, noise, frames)
+        action = self.task.action
+        return frozen_array(
+            action.poses(actions) if isinstance(action, CartesianAction) else actions
+        )
+
+
+def receding_horizon(task: Task) -> RecedingHorizon:
+    """When the windows of `task` are due, and what of a prediction can still be executed."""
+    horizons = task.horizons
+    return RecedingHorizon(
+        task.period_ns, horizons.observation, horizons.action, horizons.now, TRANSPORT_MARGIN_NS
+    )

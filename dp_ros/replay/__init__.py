@@ -1,0 +1,1 @@
+"""A recorded episode, replayed without ROS and without a clock against a checkpoint."""
