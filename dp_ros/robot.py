@@ -184,6 +184,7 @@ class Robot(yamlfile.Settings):
             patience_ns=(2 * task.horizons.action + 4) * period,
             # The first window after arming is T_o grid times long, all of them after it.
             epoch_ns=task.horizons.observation * period,
+            free_axes=task.action.free_axes if isinstance(task.action, CartesianAction) else (),
         )
 
     def safety(self, task: Task) -> SafetyLimits:

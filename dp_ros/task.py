@@ -22,6 +22,7 @@ from dp_ros.core import rotations
 Array = NDArray[np.float64]
 
 POSE_COMPONENTS = ('x', 'y', 'z', 'yaw', 'rx', 'ry', 'rz', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6')
+POSE_AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
 Name = Annotated[str, Field(min_length=1, pattern=r'^[A-Za-z][A-Za-z0-9_]*$')]
 
 
@@ -121,13 +122,19 @@ class CartesianAction(yamlfile.Settings):
     def _whole_pose(self) -> 'CartesianAction':
         given = (*self.components, *self.fixed)
         _check_components(given)
-        wanted = {'x', 'y', 'z', 'rx', 'ry', 'rz'}
+        wanted = set(POSE_AXES)
         if len(set(given)) != len(given) or set(given) != wanted:
             raise ValueError(
                 f'components and fixed together must name each of {sorted(wanted)} once; '
                 f'found {sorted(given)}'
             )
         return self
+
+    @property
+    def free_axes(self) -> tuple[bool, bool, bool, bool, bool, bool]:
+        """Whether x y z rx ry rz may be moved: those that are not `fixed`."""
+        x, y, z, rx, ry, rz = (name not in self.fixed for name in POSE_AXES)
+        return x, y, z, rx, ry, rz
 
     def poses(self, actions: Array) -> Array:
         """Predicted components (..., k) -> poses (..., 7) as x y z qx qy qz qw."""

@@ -9,6 +9,7 @@ class Mode(enum.Enum):
 
     IDLE = 'idle'  # connected; nothing is sent
     POLICY = 'policy'  # the schedule of the policy's chunks is played
+    TELEOPERATED = 'teleoperated'  # a person commands, as long as the deadman is pressed
     HOLDING = 'holding'  # brought to rest under limits, and kept there; waits for a re-arm
     STOPPED = 'stopped'  # the controller itself refuses motion (protective stop, program stopped)
     FAULT = 'fault'  # the link to the arm is gone; the executor must be configured again
@@ -19,6 +20,9 @@ class Event(enum.Enum):
 
     ARM = 'arm requested'
     HOLD = 'hold requested'
+    TAKEN_OVER = 'the operator took over'
+    GIVEN_BACK = 'the operator gave back to the policy'
+    LET_GO = 'the operator let go'
     STARVED = 'the chunks ran out'
     POLICY_LOST = 'the policy is gone'
     REFUSED = 'a chunk was refused'
@@ -31,11 +35,16 @@ _ANY = tuple(Mode)
 
 TRANSITIONS: dict[Event, dict[Mode, Mode]] = {
     Event.ARM: dict.fromkeys((Mode.IDLE, Mode.HOLDING, Mode.STOPPED), Mode.POLICY),
-    Event.HOLD: {Mode.POLICY: Mode.HOLDING},
+    Event.HOLD: dict.fromkeys((Mode.POLICY, Mode.TELEOPERATED), Mode.HOLDING),
+    Event.TAKEN_OVER: dict.fromkeys((Mode.IDLE, Mode.HOLDING, Mode.POLICY), Mode.TELEOPERATED),
+    Event.GIVEN_BACK: {Mode.TELEOPERATED: Mode.POLICY},
+    Event.LET_GO: {Mode.TELEOPERATED: Mode.HOLDING},
     Event.STARVED: {Mode.POLICY: Mode.HOLDING},
     Event.POLICY_LOST: {Mode.POLICY: Mode.HOLDING},
     Event.REFUSED: {Mode.POLICY: Mode.HOLDING},
-    Event.CONTROLLER_STOPPED: {Mode.POLICY: Mode.STOPPED, Mode.HOLDING: Mode.STOPPED},
+    Event.CONTROLLER_STOPPED: dict.fromkeys(
+        (Mode.POLICY, Mode.TELEOPERATED, Mode.HOLDING), Mode.STOPPED
+    ),
     Event.LINK_LOST: dict.fromkeys(_ANY, Mode.FAULT),
     Event.RELEASED: dict.fromkeys(_ANY, Mode.IDLE),
 }
@@ -63,4 +72,4 @@ class ModeState:
     @property
     def streaming(self) -> bool:
         """Whether setpoints are sent to the arm."""
-        return self.mode in (Mode.POLICY, Mode.HOLDING)
+        return self.mode in (Mode.POLICY, Mode.TELEOPERATED, Mode.HOLDING)

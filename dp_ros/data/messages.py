@@ -41,6 +41,20 @@ def joint_sample(message: Any, names: Sequence[str], latency_ns: int = 0) -> Sam
     return Sample(nanoseconds(message.header.stamp) - latency_ns, values)
 
 
+def twist_sample(message: Any) -> Sample:
+    """TwistStamped of the tool centre point in the base frame -> (6,) [m/s, rad/s].
+
+    Raises MessageError for another frame, or numbers that are not finite.
+    """
+    if message.header.frame_id != BASE_FRAME:
+        raise MessageError(
+            f'expected a twist in frame {BASE_FRAME!r}; found {message.header.frame_id!r}'
+        )
+    linear, angular = message.twist.linear, message.twist.angular
+    values = [linear.x, linear.y, linear.z, angular.x, angular.y, angular.z]
+    return Sample(nanoseconds(message.header.stamp), _finite(values, 'twist'))
+
+
 def cartesian_chunk(message: Any) -> ActionChunk:
     """The inverse; MessageError for anything but one TCP's finite poses in the base frame."""
     if list(message.joint_names) != [TCP_JOINT] or message.header.frame_id != BASE_FRAME:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dp_ros.core.chunk import Verdict
 from dp_ros.core.mode import Mode, ModeState
 from dp_ros.core.robot import ArmStatus, Command, RobotState
-from dp_ros.core.stamped import ActionChunk
+from dp_ros.core.stamped import ActionChunk, Sample
 from dp_ros.core.stream import CommandStream
 from dp_ros.hardware.arm import Arm, ArmError
 from dp_ros.nodes.control_loop import ControlLoop
@@ -56,7 +56,9 @@ class ArmLoop:
         on_tick: Callable[[Tick], None],
         on_offer: Callable[[Offer], None],
         on_error: Callable[[BaseException], None],
+        speed: float = 1.0,
     ) -> None:
+        """speed: how fast `now_ns` runs against a clock on the wall."""
         self.stream = stream
         self.protective_stops = 0
         self._arm, self._now_ns = arm, now_ns
@@ -65,7 +67,7 @@ class ArmLoop:
         self._releasing: list[Future[Answer]] = []
         self._streamed = False
         self._state = arm.read()
-        self._loop = ControlLoop(stream.config.period_s, self._tick, on_error)
+        self._loop = ControlLoop(stream.config.period_s / speed, self._tick, on_error)
         self.statistics = self._loop.statistics
         self._loop.start()
 
@@ -93,6 +95,10 @@ class ArmLoop:
     def offer(self, chunk: ActionChunk, transport_ms: float) -> None:
         """A chunk of the policy."""
         self._requests.put(lambda: self._do_offer(chunk, transport_ms))
+
+    def teleoperate(self, twist: Sample) -> None:
+        """A twist of the operator."""
+        self._requests.put(lambda: self._do_teleoperate(twist))
 
     def refuse(self, text: str) -> None:
         """A message that could not be read as a chunk."""
@@ -161,7 +167,11 @@ class ArmLoop:
     def _do_hold(self, future: 'Future[Answer]') -> None:
         self.stream.hold('by service')
         mode = self.stream.mode.mode
-        future.set_result((mode is not Mode.POLICY, f'the arm is {mode.value}'))
+        commanded = mode in (Mode.POLICY, Mode.TELEOPERATED)
+        future.set_result((not commanded, f'the arm is {mode.value}'))
+
+    def _do_teleoperate(self, twist: Sample) -> None:
+        self.stream.teleoperate(twist, self._now_ns(), self._state)
 
     def _do_offer(self, chunk: ActionChunk, transport_ms: float) -> None:
         now = self._now_ns()

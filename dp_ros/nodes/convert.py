@@ -5,7 +5,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PoseStamped, Transform, WrenchStamped
+from geometry_msgs.msg import PoseStamped, Transform, TwistStamped, WrenchStamped
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import (
     JointTrajectory,
@@ -41,6 +41,16 @@ def joint_message(
     message.header.frame_id = BASE_FRAME
     if velocities is not None:
         message.velocity = velocities.tolist()
+    return message
+
+
+def twist_message(stamp_ns: int, twist: Array) -> TwistStamped:
+    """Twist (6,) linear [m/s], angular [rad/s] in the base frame -> TwistStamped."""
+    message = TwistStamped()
+    message.header.stamp = time_message(stamp_ns)
+    message.header.frame_id = BASE_FRAME
+    linear, angular = message.twist.linear, message.twist.angular
+    linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = map(float, twist)
     return message
 
 

@@ -17,8 +17,9 @@ from dp_ros.core.robot import Command
 from dp_ros.core.stamped import ActionChunk
 from dp_ros.core.stream import CommandStream
 from dp_ros.data import messages
-from dp_ros.hardware.arm import ArmError
+from dp_ros.hardware.arm import Arm, ArmError
 from dp_ros.hardware.drivers import make_arm
+from dp_ros.hardware.dry import DryArm
 from dp_ros.nodes import convert, process, topics
 from dp_ros.nodes.arm_loop import ArmLoop, Offer, Tick
 from dp_ros.nodes.health import Health
@@ -30,6 +31,7 @@ REPORT_PERIOD_S = 0.5
 LEVELS = {
     Mode.IDLE: DiagnosticStatus.OK,
     Mode.POLICY: DiagnosticStatus.OK,
+    Mode.TELEOPERATED: DiagnosticStatus.OK,
     Mode.HOLDING: DiagnosticStatus.WARN,
     Mode.STOPPED: DiagnosticStatus.ERROR,
     Mode.FAULT: DiagnosticStatus.ERROR,
@@ -48,8 +50,13 @@ class ExecutorNode(LifecycleNode):
         self._state_rate = declare(
             self, 'state_rate_hz', 60, 'rate at which state and command are published', (1, 500)
         )
+        self._dry_run = declare(
+            self, 'dry_run', False, 'move nothing; the state of the arm comes from a played bag'
+        )
+        self._speed = declare(self, 'speed', 1.0, 'of a played bag', (0.05, 20.0))
         declare(self, 'autostart', True, 'configure and activate at start')
         self._health = Health(self)
+        self._dry: DryArm | None = None
         self._loop: ArmLoop | None = None
         self._mode = ModeState()
         self._fault = ''
@@ -60,7 +67,7 @@ class ExecutorNode(LifecycleNode):
         """Read the files and connect the arm; fails with a sentence, and can be tried again."""
         try:
             self._task, self._robot = load_task(self._task_file), self._load_robot()
-            self._arm = make_arm(self._robot)
+            self._arm = self._dry_arm() if self._dry_run else make_arm(self._robot)
             self._arm.connect()
         except ValueError as error:
             self.hopeless = str(error)
@@ -69,7 +76,8 @@ class ExecutorNode(LifecycleNode):
             return self._failed(str(error))
         self._fault = ''
         self._make_interfaces()
-        self.get_logger().info(f'connected to the arm at {self._robot.arm.address}')
+        where = 'a played bag' if self._dry_run else self._robot.arm.address
+        self.get_logger().info(f'connected to the arm at {where}')
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -77,7 +85,13 @@ class ExecutorNode(LifecycleNode):
         stream = CommandStream(self._robot.stream(self._task))
         self._ticks, self._every = 0, max(1, round(self._robot.rate_hz / self._state_rate))
         self._loop = ArmLoop(
-            self._arm, stream, self._now_ns, self._on_tick, self._on_offer, self._on_crash
+            self._arm,
+            stream,
+            self._now_ns,
+            self._on_tick,
+            self._on_offer,
+            self._on_crash,
+            self._speed if self._dry_run else 1.0,
         )
         self._announce(stream.mode)
         return TransitionCallbackReturn.SUCCESS
@@ -115,29 +129,47 @@ class ExecutorNode(LifecycleNode):
             changes['rate_hz'] = self._rate
         return robot.model_copy(update=changes)
 
+    def _dry_arm(self) -> Arm:
+        """The arm that stands in for a recorded one; made once, for it must see before it is."""
+        if self._dry is None:
+            dry = self._dry = DryArm()
+            names = self._robot.arm.joints
+
+            def on_joints(message: Any) -> None:
+                dry.show_joints(messages.joint_sample(message, names).value)
+
+            def on_pose(message: Any) -> None:
+                dry.show_pose(messages.pose_sample(message).value)
+
+            for topic, callback in ((topics.JOINT_STATES, on_joints), (topics.TCP_POSE, on_pose)):
+                self.create_subscription(topic.type, topic.name, callback, topic.qos)
+        return self._dry
+
     def _make_interfaces(self) -> None:
         self._cartesian = isinstance(self._task.action, CartesianAction)
         chunk = topics.CARTESIAN_CHUNK if self._cartesian else topics.JOINT_CHUNK
         schedule = topics.CARTESIAN_SCHEDULE if self._cartesian else topics.JOINT_SCHEDULE
         command = topics.CARTESIAN_COMMAND if self._cartesian else topics.JOINT_COMMAND
-        self._joint_states_out = topics.JOINT_STATES.publisher(self)
-        self._pose_out = topics.TCP_POSE.publisher(self)
-        self._wrench_out = topics.TCP_WRENCH.publisher(self)
+        # In a dry run the bag says how the arm stands.
+        measured = (
+            []
+            if self._dry_run
+            else [
+                topic.publisher(self)
+                for topic in (topics.JOINT_STATES, topics.TCP_POSE, topics.TCP_WRENCH)
+            ]
+        )
+        self._measured_out = measured
         self._schedule_out = schedule.publisher(self)
         self._command_out = command.publisher(self)
         self._mode_out = topics.MODE.publisher(self)
-        publishers = [
-            self._joint_states_out,
-            self._pose_out,
-            self._wrench_out,
-            self._schedule_out,
-            self._command_out,
-            self._mode_out,
-        ]
+        publishers = [*measured, self._schedule_out, self._command_out, self._mode_out]
         events = SubscriptionEventCallbacks(liveliness=self._on_liveliness)
         subscription = self.create_subscription(
             chunk.type, chunk.name, self._on_chunk, chunk.qos, event_callbacks=events
         )
+        twists = topics.TELEOP_TWIST
+        operator = self.create_subscription(twists.type, twists.name, self._on_twist, twists.qos)
         services = [
             self.create_service(SetBool, topics.ARM_SERVICE, self._on_arm),
             self.create_service(Trigger, topics.HOLD_SERVICE, self._on_hold),
@@ -146,6 +178,7 @@ class ExecutorNode(LifecycleNode):
             *(lambda p=p: self.destroy_publisher(p) for p in publishers),
             *(lambda s=s: self.destroy_service(s) for s in services),
             lambda: self.destroy_subscription(subscription),
+            lambda: self.destroy_subscription(operator),
         ]
 
     # ROS callbacks, in the main thread.
@@ -163,6 +196,15 @@ class ExecutorNode(LifecycleNode):
             self._loop.refuse(str(error))
         else:
             self._loop.offer(chunk, transport_ms)
+
+    def _on_twist(self, message: Any) -> None:
+        if self._loop is None:
+            return
+        try:
+            self._loop.teleoperate(messages.twist_sample(message))
+        except messages.MessageError as error:
+            # Not followed: to the arm it is silence.
+            self.get_logger().warning(str(error), throttle_duration_sec=5.0)
 
     def _on_liveliness(self, event: QoSLivelinessChangedInfo) -> None:
         # Whoever else may publish chunks: the one that died may be the one that was planning.
@@ -200,6 +242,8 @@ class ExecutorNode(LifecycleNode):
             'idle_ticks': stream.idle_ticks,
             'protective_stops': loop.protective_stops,
             **loop.statistics(),
+            **{f'twists_{name}': count for name, count in stream.twists.items()},
+            'twist_refusal': stream.twist_refusal,
             **{f'chunks_{name}': count for name, count in stream.verdicts.items()},
             **{f'limited_{name}': count for name, count in stream.limited.items()},
         }
@@ -217,11 +261,12 @@ class ExecutorNode(LifecycleNode):
         if self._ticks % self._every:
             return
         state, now = tick.state, tick.now_ns
-        names = self._robot.arm.joints
-        joints = convert.joint_message(now, names, state.joint_positions, state.joint_velocities)
-        self._joint_states_out.publish(joints)
-        self._pose_out.publish(convert.pose_message(now, state.tcp_pose))
-        self._wrench_out.publish(convert.wrench_message(now, state.tcp_wrench))
+        if self._measured_out:
+            joints, pose, wrench = self._measured_out
+            names, positions = self._robot.arm.joints, state.joint_positions
+            joints.publish(convert.joint_message(now, names, positions, state.joint_velocities))
+            pose.publish(convert.pose_message(now, state.tcp_pose))
+            wrench.publish(convert.wrench_message(now, state.tcp_wrench))
         if tick.command is not None:
             self._command_out.publish(self._command_message(now, tick.command))
 
@@ -249,7 +294,7 @@ class ExecutorNode(LifecycleNode):
         self._mode = mode
         self._mode_out.publish(String(data=mode.mode.value))
         # rclpy ties a severity to the line that logs it.
-        if mode.mode in (Mode.IDLE, Mode.POLICY):
+        if LEVELS[mode.mode] == DiagnosticStatus.OK:
             self.get_logger().info(f'{mode.mode.value}: {mode.reason}')
         else:
             self.get_logger().warning(f'{mode.mode.value}: {mode.reason}')
