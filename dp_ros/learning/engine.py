@@ -14,8 +14,6 @@ from dp_ros.learning.observations import Observations
 from dp_ros.learning.onnx_network import Array, OnnxNetwork
 from dp_ros.learning.policy import DiffusionPolicy
 
-"""Capture time [ns] and prepared frame (height, width, 3)."""
-
 
 class Engine:
     """`policy` on `device`, ready to denoise single chunks.

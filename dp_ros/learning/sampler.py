@@ -43,14 +43,18 @@ def ddim(
     prediction: Prediction,
     clip: float | None = 1.0,
     watch: Callable[[int, Samples], None] | None = None,
+    constrain: Callable[[int, Samples], Samples] | None = None,
 ) -> Samples:
     """Deterministic DDIM (Song et al. 2021, eq. 12 with eta = 0).
 
     noise: (B, ...) from N(0, I); clip bounds the predicted clean sample; `watch(step, x)` sees
-    every intermediate. Tensors and numpy arrays are treated alike. Returns the sample (B, ...).
+    every intermediate, `constrain(step, x)` changes what the denoiser is given. Tensors and numpy
+    arrays are treated alike. Returns the sample (B, ...).
     """
     x = noise
     for step, next_step in zip(steps, [*steps[1:], -1], strict=True):
+        if constrain is not None:
+            x = constrain(step, x)
         abar, abar_next = schedule.alpha_bar(step), schedule.alpha_bar(next_step)
         clean, epsilon = _split(denoise(x, step), x, abar, prediction, clip)
         x = abar_next**0.5 * clean + (1 - abar_next) ** 0.5 * epsilon
