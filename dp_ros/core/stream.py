@@ -25,7 +25,7 @@ class StreamConfig:
     first_step: how far [m or rad, on any axis] the first waypoint after arming may lie from where
     the arm stands; first_chunk_ns: patience for it; patience_ns: how long one chunk may be played
     without a next one; epoch_ns: a chunk that splices sooner than this after arming was planned
-    before it; twist_ns: how long a twist of the operator holds, and how old it may be;
+    before it; twist_ns: how long a twist of the operator holds; twist_age_ns: how old it may be;
     free_axes: the axes x y z rx ry rz that the task lets an operator move.
     """
 
@@ -37,6 +37,7 @@ class StreamConfig:
     patience_ns: int
     epoch_ns: int
     twist_ns: int = 120_000_000
+    twist_age_ns: int = 200_000_000
     free_axes: tuple[bool, ...] = (True,) * 6
 
 
@@ -203,7 +204,7 @@ class CommandStream:
             return 'the task commands joints; a twist moves the tool centre point'
         if not np.isfinite(twist.value).all():
             return 'the twist is not finite'
-        if abs(age_ns) > self.config.twist_ns:
+        if abs(age_ns) > self.config.twist_age_ns:
             return f'the twist is {age_ns / 1e6:.0f} ms old'
         if self.mode.mode is Mode.TELEOPERATED:
             return ''

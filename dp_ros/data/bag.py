@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 
 from dp_ros.data.bag_repair import BagError, needs_repair
-from dp_ros.data.bag_writer import TYPES
+from dp_ros.data.bag_writer import TYPES, VIDEO
+from dp_ros.data.frame_codec_h264 import SUFFIX, VideoDecoder
+from dp_ros.data.messages import MessageError
+from dp_ros.data.stream_inputs import RAW_IMAGE
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Recorded:
 
 
 class Bag:
-    """An open bag."""
+    """An open bag. A topic stored as H.264 looks like the topic of raw frames that it was."""
 
     def __init__(self, folder: Path, reader: Reader) -> None:
         self.folder, self._reader = folder, reader
@@ -42,12 +45,12 @@ class Bag:
     @property
     def topics(self) -> dict[str, str]:
         """Topic -> message type."""
-        return {c.topic: c.msgtype for c in self._reader.connections}
+        return dict(_shown(c) for c in self._reader.connections)
 
     @property
     def counts(self) -> dict[str, int]:
         """Topic -> number of messages."""
-        return {c.topic: c.msgcount for c in self._reader.connections}
+        return {_shown(c)[0]: c.msgcount for c in self._reader.connections}
 
     @property
     def seconds(self) -> float:
@@ -70,17 +73,38 @@ class Bag:
     def messages(self, topics: set[str] | None = None) -> Iterator[Recorded]:
         """Every message of `topics` (of all, if not given) by time of arrival; raises BagError."""
         chosen: list[Connection] = [
-            c for c in self._reader.connections if topics is None or c.topic in topics
+            c for c in self._reader.connections if topics is None or _shown(c)[0] in topics
         ]
         if not chosen:
             return
+        count = 0
+        decoders = {c.topic: VideoDecoder() for c in chosen if c.msgtype == VIDEO}
         try:
             for connection, received_ns, cdr in self._reader.messages(chosen):
-                yield Recorded(connection.topic, connection.msgtype, received_ns, bytes(cdr))
-        except (ReaderError, OSError, ValueError, EOFError) as error:
-            raise BagError(
-                f'{self.folder} is damaged ({error}); `dp-ros bag repair` saves what can be read'
-            ) from None
+                count += 1
+                decoder = decoders.get(connection.topic)
+                data = decoder.decode(cdr) if decoder else bytes(cdr)
+                yield Recorded(*_shown(connection), received_ns, data)
+        except MessageError as error:
+            raise BagError(f'{self.folder}: {error}; the rest cannot be read') from None
+        except Exception as error:  # a reader of flipped bits trips over anything
+            raise self._damaged(f'{type(error).__name__}: {error}') from None
+        # The index of an MCAP file is not covered by a checksum.
+        expected = sum(connection.msgcount for connection in chosen)
+        if count != expected:
+            raise self._damaged(f'{count} messages, {expected} by its metadata.yaml')
+
+    def _damaged(self, how: str) -> BagError:
+        return BagError(
+            f'{self.folder} is damaged ({how}); `dp-ros bag repair` saves what can be read'
+        )
+
+
+def _shown(connection: Connection) -> tuple[str, str]:
+    """Name and type of a topic for who reads it."""
+    if connection.msgtype == VIDEO:
+        return connection.topic.removesuffix(SUFFIX), RAW_IMAGE
+    return connection.topic, connection.msgtype
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 from ruamel.yaml import YAML
 
-from dp_ros.data.bag_writer import BagWriter
+from dp_ros.data.bag_writer import RESERVE, BagWriter
 
 DAMAGED = 'damaged'
 METADATA = 'metadata.yaml'
@@ -57,6 +57,7 @@ def repair(folder: Path) -> Repaired:
         old.rename(folder / DAMAGED / old.name)
         copy.file.rename(old)
         (copy.folder / METADATA).rename(folder / METADATA)
+    (folder / RESERVE).unlink(missing_ok=True)
     return Repaired(count, ending)
 
 

@@ -2,28 +2,52 @@
 
 import re
 import shutil
+from collections.abc import Iterable
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from dp_ros import atomic, yamlfile
-from dp_ros.data.bag_repair import BagError
+from dp_ros.data.bag_repair import METADATA, BagError
+from dp_ros.data.gaps import Gaps
+from dp_ros.robot import Robot
+from dp_ros.task import Task
 
 FILE = 'episode.yaml'
 TRASH = 'trash'
 _NAME = re.compile(r'episode_(\d+)')
 
 
+class Frames(str, Enum):
+    """How the frames of raw image topics are stored: data/frame_codec.py."""
+
+    raw = 'raw'
+    jpeg = 'jpeg'
+    h264 = 'h264'
+
+
 class Episode(yamlfile.Settings):
-    """The circumstances of one episode; `task` and `robot` are the files as they were then."""
+    """The circumstances of one episode; `task` and `robot` are the files as they were then.
+
+    Where frames are stored as JPEG, `robot` says that its cameras send them: the bag holds what
+    such cameras would have sent.
+    """
 
     outcome: Literal['success', 'failure', 'unknown'] = 'unknown'
     operator: str = ''
     started_ns: int = Field(ge=0, description='ROS time')
     ended_ns: int | None = Field(default=None, description='None: it was not closed')
+    frames: Frames = Field(default=Frames.raw, description='as raw image topics are stored')
     counts: dict[str, int] = Field(default_factory=dict, description='messages by topic')
-    dropped: dict[str, int] = Field(default_factory=dict)
+    dropped: dict[str, int] = Field(
+        default_factory=dict, description='received, but not written: the disk was too slow'
+    )
+    missed: dict[str, int] = Field(
+        default_factory=dict, description='sent, but not received: gaps in the sequence numbers'
+    )
+    gaps: dict[str, Gaps] = Field(default_factory=dict, description='by time of arrival')
     note: str = Field(default='', description='why it ended before its time')
     revision: str = Field(default='', description='of the git work tree that recorded it')
     checkpoint: str = Field(default='', description='identity of the policy, if one ran')
@@ -41,6 +65,47 @@ def load(folder: Path) -> Episode:
     if not (folder / FILE).exists():
         raise BagError(f'{folder} has no {FILE}; it was not recorded by dp_ros')
     return yamlfile.load(Episode, folder / FILE)
+
+
+def settings(folder: Path) -> tuple[Task, Robot]:
+    """The task and the robot of an episode, as they were; raises BagError and ConfigError."""
+    found = load(folder)
+    place = folder / FILE
+    return (
+        yamlfile.parse(Task, found.task, f'{place}: task'),
+        yamlfile.parse(Robot, found.robot, f'{place}: robot'),
+    )
+
+
+def write_settings(folder: Path, into: Path) -> tuple[Path, Path]:
+    """The same as files that a process can be given: task.yaml and robot.yaml in `into`."""
+    into.mkdir(parents=True, exist_ok=True)
+    paths = into / 'task.yaml', into / 'robot.yaml'
+    for path, value in zip(paths, settings(folder), strict=True):
+        atomic.write_text(path, yamlfile.dump(value))
+    return paths
+
+
+def find_episodes(paths: Iterable[Path]) -> list[Path]:
+    """The bags among `paths` and in folders among them, each once; those in a trash are left out.
+
+    Raises BagError where a path is, or holds, no bag.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        bags = [path] if _is_bag(path) else [p for p in inside if p.name != TRASH and _is_bag(p)]
+        if not bags:
+            raise BagError(
+                f'{path} is no bag and holds none; expected a folder with {METADATA} or a .mcap '
+                f'file, or a folder of such folders'
+            )
+        found += bags
+    return list({bag.resolve(): bag for bag in found}.values())
+
+
+def _is_bag(path: Path) -> bool:
+    return path.is_dir() and ((path / METADATA).exists() or any(path.glob('*.mcap')))
 
 
 def next_folder(root: Path) -> Path:

@@ -15,7 +15,7 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
 )
-from sensor_msgs.msg import CameraInfo, JointState
+from sensor_msgs.msg import CameraInfo, JointState, Joy
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
@@ -64,6 +64,7 @@ JOINT_SCHEDULE = Topic(topic_names.SCHEDULE, JointTrajectory, RELIABLE)
 CARTESIAN_COMMAND = Topic(topic_names.COMMAND, PoseStamped, SENSOR)
 JOINT_COMMAND = Topic(topic_names.COMMAND, JointState, SENSOR)
 TELEOP_TWIST = Topic(topic_names.TWIST, TwistStamped, SENSOR)
+JOY = Topic(topic_names.JOY, Joy, SENSOR)
 MODE = Topic(topic_names.MODE, String, LATCHED)
 DIAGNOSTICS = Topic(topic_names.DIAGNOSTICS, DiagnosticArray, RELIABLE)
 
@@ -94,3 +95,10 @@ def camera_info(camera: str) -> Topic:
 ARM_SERVICE = '/executor/arm'  # std_srvs/SetBool: true hands over to the policy, false lets go
 HOLD_SERVICE = '/executor/hold'  # std_srvs/Trigger: brake and stay
 RESET_SERVICE = '/sim/reset'  # std_srvs/Trigger: the start of the episode of parameter `seed`
+# std_srvs/Trigger: what can happen to a controller, as methods of sim.ur_controller.URController
+SIM_EVENTS = ('protective_stop', 'safeguard_stop', 'emergency_stop', 'stop_program', 'release')
+
+
+def sim_event(name: str) -> str:
+    """The service of the simulated cell that makes one of SIM_EVENTS happen."""
+    return f'/sim/{name}'

@@ -2,84 +2,91 @@
 
 import time
 
-import numpy as np
 import pytest
-from std_srvs.srv import SetBool, Trigger
+import yaml
+from sensor_msgs.msg import Joy
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
-from dp_ros import bringup
 from dp_ros.data import episode as episodes
 from dp_ros.data.bag import open_bag
-from dp_ros.nodes import convert, recorder, topics
-from dp_ros.paths import share
-from tests.system.observer import observing
+from dp_ros.data.bag_repair import needs_repair
+from dp_ros.data.messages import nanoseconds
+from dp_ros.nodes import recorder, topics
+from dp_ros.nodes.health import Health
+from dp_ros.nodes.recorded_topics import JOY
+from tests.system.recording import POSE, publisher, recording, say, start, stop
 
 pytestmark = pytest.mark.timeout(120)
-POSE = np.array([0.4, 0.1, 0.005, 1.0, 0.0, 0.0, 0.0])
 
 
-@pytest.fixture
-def recording(domain, tmp_path):
-    parameters = {
-        'task': share('config', 'tasks', 'pusht_cell.yaml'),
-        'robot': share('config', 'robots', 'ur5e_sim.yaml'),
-        'folder': tmp_path / 'aufnahmen ü',
-        'operator': 'a test',
-    }
-    process = bringup.Process('recorder', parameters)
-    with bringup.running([process], tmp_path / 'logs', domain), observing(domain) as observer:
-        observer.wait_for(
-            lambda: observer.statuses.get('recorder') == 'ready', 60, 'the recorder is ready'
-        )
-        yield observer, tmp_path / 'aufnahmen ü'
-
-
-def say(observer, count):
-    """Publish poses of the tip, and return their stamps."""
-    out = topics.TCP_POSE.publisher(observer)
-    deadline = time.monotonic() + 10
-    while out.get_subscription_count() == 0 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)  # the recorder's side learns of it a little later
-    stamps = [time.time_ns() + i for i in range(count)]
-    for stamp in stamps:
-        out.publish(convert.pose_message(stamp, POSE))
-        time.sleep(0.01)
-    time.sleep(0.3)
-    observer.destroy_publisher(out)
-    return stamps
-
-
-def test_an_episode_holds_what_was_said_and_how_it_ended(recording):
-    observer, root = recording
-    answer = observer.ask(Trigger, recorder.START_SERVICE, Trigger.Request())
-    assert answer.success, answer.message
-    again = observer.ask(Trigger, recorder.START_SERVICE, Trigger.Request())
-    assert not again.success
-    assert 'recorded already' in again.message
-    stamps = say(observer, 50)
-    answer = observer.ask(SetBool, recorder.STOP_SERVICE, SetBool.Request(data=True))
-    assert answer.success, answer.message
+def test_an_episode_holds_what_was_said_and_how_it_ended(domain, tmp_path):
+    with recording(domain, tmp_path, revision='12345678') as (observer, root):
+        nothing = stop(observer)
+        assert (nothing.success, nothing.message) == (False, 'no episode is being recorded')
+        health = Health(observer)
+        with publisher(observer, topics.MODE) as mode, publisher(observer, topics.TCP_POSE):
+            for said in ('holding', 'teleoperated'):
+                mode.publish(String(data=said))
+            health.report('inference', b'\0', 'warm', {'identity': 'abc123'})
+            time.sleep(0.3)
+            answer = start(observer)
+            assert answer.success, answer.message
+            assert answer.message == str(root / 'episode_0001')
+            assert not start(observer).success
+            mode.publish(String(data='policy'))
+            with publisher(observer, JOY) as joy:
+                joy.publish(Joy(axes=[0.5]))
+            stamps = say(observer, 50)
+        answer = stop(observer)
+        assert answer.success, answer.message
+        assert 'success, ' in answer.message
     folder = root / 'episode_0001'
     with open_bag(folder) as bag:
         assert bag.topics[topics.TCP_POSE.name] == 'geometry_msgs/msg/PoseStamped'
-        poses = [m.message() for m in bag.messages({topics.TCP_POSE.name})]
-    found = [p.header.stamp.sec * 1_000_000_000 + p.header.stamp.nanosec for p in poses]
-    assert found == stamps
+        found = list(bag.messages())
+        poses = [m.message() for m in found if m.topic == topics.TCP_POSE.name]
+        modes = [m for m in found if m.topic == topics.MODE.name]
+        assert bag.counts[JOY.name] == 1
+        assert topics.TELEOP_TWIST.name not in bag.topics
+    assert [nanoseconds(p.header.stamp) for p in poses] == stamps
     assert poses[0].pose.position.x == POSE[0]
     told = episodes.load(folder)
-    assert (told.outcome, told.operator, told.dropped) == ('success', 'a test', {})
+    # What held before the episode stands at its beginning, before anything else.
+    assert found[0] == modes[0]
+    assert found[0].received_ns == told.started_ns
+    assert [m.message().data for m in modes] == ['teleoperated', 'policy']
+    assert (told.outcome, told.operator, told.dropped) == ('success', '007', {})
+    assert (told.missed, told.note) == ({}, '')
+    assert (told.checkpoint, told.revision) == ('abc123', '12345678')
     assert told.counts[topics.TCP_POSE.name] == 50
+    assert told.gaps[topics.TCP_POSE.name].largest_s < 2
     assert told.task['name'] == 'pusht_cell'
+    metadata = yaml.safe_load((folder / 'metadata.yaml').read_text())
+    about = {
+        row['topic_metadata']['name']: row['topic_metadata']
+        for row in metadata['rosbag2_bagfile_information']['topics_with_message_count']
+    }
+    (offered,) = about[topics.TCP_POSE.name]['offered_qos_profiles']
+    assert (offered['reliability'], offered['deadline']['sec']) == ('best_effort', 9223372036)
+    (latched,) = about[topics.MODE.name]['offered_qos_profiles']
+    assert latched['durability'] == 'transient_local'
 
 
-def test_a_discarded_episode_is_moved_aside_and_its_number_not_used_again(recording):
-    observer, root = recording
-    nothing = observer.ask(SetBool, recorder.STOP_SERVICE, SetBool.Request(data=True))
-    assert not nothing.success
-    assert observer.ask(Trigger, recorder.START_SERVICE, Trigger.Request()).success
-    stamps = say(observer, 5)
-    assert observer.ask(Trigger, recorder.DISCARD_SERVICE, Trigger.Request()).success
-    with open_bag(root / 'trash' / 'episode_0001') as bag:
-        assert bag.counts[topics.TCP_POSE.name] == len(stamps)
-    answer = observer.ask(Trigger, recorder.START_SERVICE, Trigger.Request())
-    assert answer.message.endswith('episode_0002')
+def test_a_discarded_episode_is_moved_aside_and_its_number_not_used_again(domain, tmp_path):
+    with recording(domain, tmp_path) as (observer, root):
+        assert start(observer).success
+        stamps = say(observer, 5)
+        answer = observer.ask(Trigger, recorder.DISCARD_SERVICE, Trigger.Request())
+        assert answer.success
+        assert answer.message.startswith('episode_0001 moved to ')
+        with open_bag(root / 'trash' / 'episode_0001') as bag:
+            assert bag.counts[topics.TCP_POSE.name] == len(stamps)
+        again = observer.ask(Trigger, recorder.DISCARD_SERVICE, Trigger.Request())
+        assert (again.success, again.message) == (False, 'there is no episode to discard')
+        answer = start(observer)
+        assert answer.message.endswith('episode_0002')
+    # The recorder was stopped while it ran.
+    told = episodes.load(root / 'episode_0002')
+    assert (told.outcome, told.note) == ('unknown', 'the recorder was stopped')
+    assert not needs_repair(root / 'episode_0002')
