@@ -83,8 +83,17 @@ setup(
             'ros-std-srvs',
             'ros-trajectory-msgs',
         ],
+        # LeRobot's tables. Too heavy (55 MB) for those who do not exchange data sets with it.
+        'lerobot': ['pyarrow'],
+        # UMI's frames are JPEG XL.
+        'umi': ['imagecodecs'],
         # The benchmark environment. It needs pymunk's old collision handlers.
         'pusht': ['gym-pusht', 'pymunk<7'],
+        # Input devices for teleoperation, read without ROS packages of their own.
+        'gamepad': ['pygame'],
+        'spacemouse': ['pyspacemouse>=2.1'],  # and the system's libhidapi-hidraw0
+        # Writes episodes for its viewer (dataset show --rerun); 170 MB.
+        'rerun': ['rerun-sdk'],
         'test': [
             'hypothesis',
             'import-linter',
@@ -98,6 +107,9 @@ setup(
             'diffusers',
             'scipy',
             'ur-analytic-ik; python_version < "3.12"',
+            # both directions of the exchange of data sets
+            'imagecodecs',
+            'pyarrow',
             # builds the package as a ROS workspace does
             'colcon-core',
             'colcon-library-path',
@@ -112,10 +124,13 @@ setup(
             'camera = dp_ros.nodes.camera:main',
             'executor = dp_ros.nodes.executor:main',
             'latency = dp_ros.nodes.latency:main',
+            'operator = dp_ros.nodes.operator:main',
             'policy = dp_ros.nodes.policy:main',
             'recorder = dp_ros.nodes.recorder:main',
+            'replay = dp_ros.nodes.replay:main',
             'rollout = dp_ros.nodes.rollout:main',
             'sim = dp_ros.nodes.sim:main',
+            'teleop = dp_ros.nodes.teleop:main',
         ],
     },
 )

@@ -230,6 +230,16 @@ class Task(yamlfile.Settings):
         """A: numbers in one action."""
         return len(self.action.components)
 
+    @property
+    def teleoperated_axes(self) -> tuple[bool, bool, bool, bool, bool, bool]:
+        """Which of x y z rx ry rz a person may move; ValueError where actions are joints."""
+        if isinstance(self.action, CartesianAction):
+            return self.action.free_axes
+        raise ValueError(
+            f'task {self.name!r} has joint actions; teleoperation moves the tool centre point and '
+            f'needs a task whose action has space: cartesian'
+        )
+
     def vector(self, streams: dict[str, Array]) -> Array:
         """Values by stream name, each (T_o, n) -> observation (T_o, D), streams in task order."""
         selected = [stream.select(streams[stream.name]) for stream in self.vectors]

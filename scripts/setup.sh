@@ -109,7 +109,7 @@ make_environment() {
 }
 
 install_packages() {
-    local extras=pusht,test
+    local extras=pusht,gamepad,spacemouse,test
     if [[ $ros == wheels ]]; then
         extras=ros,$extras
         say 'Installing dp_ros and its libraries, ROS 2 from PyPI among them. The first time this' \

@@ -294,3 +294,12 @@ def test_actions_become_whole_poses():
     np.testing.assert_array_equal(poses[..., 2], 0.01)
     turned = Rotation.from_quat(poses.reshape(-1, 7)[:, 3:]).as_rotvec()
     np.testing.assert_allclose(turned, [[3.1, 0, 0]] * 2, atol=1e-12)
+
+
+def test_a_person_may_move_what_is_not_fixed():
+    made = task()
+    assert made.action.free_axes == (True, True, False, False, False, False)
+    assert made.teleoperated_axes == made.action.free_axes
+    joint = task(('action',), {'space': 'joint', 'components': ['a']})
+    with pytest.raises(ValueError, match=r"'push' has joint actions.*needs.*space: cartesian"):
+        joint.teleoperated_axes  # noqa: B018

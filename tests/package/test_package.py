@@ -161,7 +161,8 @@ def test_all_that_the_code_imports_is_declared():
     from_ros = {node.text for node in MANIFEST.iter('exec_depend')}
     extras = setup_argument('extras_require')
     wheels = {name.removeprefix('ros-') for name in requirement_names(extras['ros'])}
-    libraries = requirement_names([*setup_argument('install_requires'), *extras['pusht']])
+    optional = itertools.chain(*(extras[name] for name in extras.keys() - {'ros', 'test'}))
+    libraries = requirement_names([*setup_argument('install_requires'), *optional])
     for module in set(imported_modules()) - set(sys.stdlib_module_names) - {'dp_ros'}:
         if module in from_ros & WITHOUT_WHEEL:
             continue

@@ -111,7 +111,7 @@ def test_it_installs_everything_at_the_fixed_versions(machine, version):
     done = machine.setup()
     assert done.returncode == 0, done.stderr
     asked = machine.asked()
-    assert '-c constraints.txt -e .[ros,pusht,test]' in asked
+    assert '-c constraints.txt -e .[ros,pusht,gamepad,spacemouse,test]' in asked
     assert '--system-site-packages' not in asked
     assert 'apt-get' not in asked
 
@@ -172,7 +172,7 @@ def test_a_sourced_ros_is_used(machine):
     assert done.returncode == 0, done.stderr
     asked = machine.asked()
     assert '-m venv --clear --system-site-packages .venv' in asked
-    assert '-e .[pusht,test]' in asked
+    assert '-e .[pusht,gamepad,spacemouse,test]' in asked
     assert 'beside ROS 2 jazzy' in done.stdout
 
 
