@@ -11,7 +11,8 @@ Reading ignores the arrays that are not asked for. Frames are read by data/frame
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,29 +108,68 @@ def write(
 
     One episode is held in memory at a time. `cameras` describe the frames in `extra`.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}-'))
+    with writing(Path(path), cameras) as store:
+        for episode in episodes:
+            store.append({'state': episode.state, 'action': episode.action, **episode.extra})
+            store.end_episode()
+    return len(store.ends)
+
+
+class StoreWriter:
+    """A store being written, a few steps at a time; `ends` are the episodes' ends so far."""
+
+    def __init__(self, path: Path, root: zarr.Group, cameras: tuple[ImageStream, ...]) -> None:
+        self._path, self._root, self._cameras = path, root, cameras
+        self._data, self._meta = root.create_group('data'), root.create_group('meta')
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._steps = 0
+        self.ends: list[int] = []
+
+    def append(self, rows: Mapping[str, NDArray[Any]]) -> None:
+        """The next steps of the present episode: arrays (n, ...) by name; raises DatasetError."""
+        if not self._arrays:
+            self._arrays = {name: _create(self._data, name, rows[name]) for name in rows}
+            for camera in self._cameras:
+                self._arrays[camera.name].attrs[STREAM] = view(camera)
+        length = len(next(iter(rows.values())))
+        _append(self._path, self._arrays, rows, length)
+        self._steps += length
+
+    def end_episode(self) -> None:
+        """What was appended since the last end is one episode."""
+        self.ends.append(self._steps)
+
+    def describe(self, name: str, value: Any) -> None:
+        """An attribute of the whole store, of JSON values; reading ignores it."""
+        self._root.attrs[name] = value
+
+    def close(self) -> None:
+        """Write where the episodes end; raises DatasetError if there is none."""
+        if not self.ends:
+            raise DatasetError(f'{self._path}: no episode to write')
+        ends = _create(self._meta, 'episode_ends', np.zeros(0, np.int64))
+        ends.append(np.array(self.ends, np.int64))
+
+
+@contextmanager
+def writing(
+    path: Path, cameras: tuple[ImageStream, ...] = (), scratch: Path | None = None
+) -> Iterator[StoreWriter]:
+    """A store to be filled; it takes the place of `path` when the block ends well, else not.
+
+    scratch: where it grows, on the disk of `path`; beside `path` if not given.
+    """
+    parent = scratch or path.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=f'.{path.name}-'))
     try:
         root = zarr.open_group(str(folder / 'store'), mode='w', zarr_format=2)
-        data, meta = root.create_group('data'), root.create_group('meta')
-        ends: list[int] = []
-        open_arrays: dict[str, zarr.Array[Any]] = {}
-        for episode in episodes:
-            rows = {'state': episode.state, 'action': episode.action, **episode.extra}
-            if not ends:
-                open_arrays = {name: _create(data, name, rows[name]) for name in rows}
-                for camera in cameras:
-                    open_arrays[camera.name].attrs[STREAM] = view(camera)
-            _append(path, open_arrays, rows, len(episode))
-            ends.append(len(episode) + (ends[-1] if ends else 0))
-        if not ends:
-            raise DatasetError(f'{path}: no episode to write')
-        _create(meta, 'episode_ends', np.zeros(0, np.int64)).append(np.array(ends, np.int64))
+        store = StoreWriter(path, root, cameras)
+        yield store
+        store.close()
         _take_the_place(folder / 'store', path, folder / 'replaced')
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return len(ends)
 
 
 def _take_the_place(new: Path, path: Path, aside: Path) -> None:
@@ -163,7 +203,7 @@ def _create(group: zarr.Group, name: str, values: NDArray[Any]) -> zarr.Array[An
 def _append(
     path: Path,
     open_arrays: dict[str, zarr.Array[Any]],
-    rows: dict[str, NDArray[Any]],
+    rows: Mapping[str, NDArray[Any]],
     length: int,
 ) -> None:
     if rows.keys() != open_arrays.keys():
