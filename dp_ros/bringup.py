@@ -1,5 +1,6 @@
 """Each graph as one list of processes; launch files and the command line both read it."""
 
+import json
 import os
 import random
 import signal
@@ -12,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from dp_ros.data.episode import write_settings
 from dp_ros.paths import share
 from dp_ros.robot import Robot, load_robot
 from dp_ros.task import load_task
@@ -46,8 +50,18 @@ class Process:
             arguments += ['-r', f'__node:={self.node}']
         for name, value in self.parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
+            if isinstance(value, str) and not _plain(text):
+                text = json.dumps(text, ensure_ascii=False)
             arguments += ['-p', f'{name}:={text}']
         return [sys.executable, '-m', f'dp_ros.nodes.{self.executable}', *arguments]
+
+
+def _plain(text: str) -> bool:
+    """Whether ROS, which reads parameters as YAML, takes `text` for itself, not for a number."""
+    try:
+        return bool(yaml.safe_load(text) == text)
+    except yaml.YAMLError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,40 @@ def demo(
     return [*graph, Process('rollout', parameters, leads=True)]
 
 
+def robot(
+    robot: Path, task: Path, checkpoint: Path | None = None, device: Path | None = None
+) -> list[Process]:
+    """A real arm: its cameras and the executor; a policy and a person's device where given."""
+    given = {'task': task.resolve(), 'robot': robot.resolve()}
+    graph = [*cameras(task, robot.resolve()), Process('executor', given)]
+    if checkpoint is not None:
+        graph.append(Process('policy', {**given, 'checkpoint': checkpoint.resolve()}))
+    if device is not None:
+        graph.append(Process('teleop', {'task': task.resolve(), 'device': device.resolve()}))
+    return graph
+
+
+def demonstration(
+    recordings: Path,
+    task: Path,
+    robot: Path,
+    address: str,
+    episodes: int,
+    seed: int,
+) -> list[Process]:
+    """The scripted operator teleoperates the simulated cell through Joy, and is recorded."""
+    device = share('config', 'teleop', 'joy_scripted.yaml')
+    given = {'task': task, 'robot': robot}
+    return [
+        Process('sim', {'address': address}),
+        *cameras(task, robot, address),
+        Process('executor', {**given, 'address': address}),
+        Process('teleop', {'task': task, 'device': device}),
+        Process('recorder', {**given, 'folder': recordings.resolve(), 'operator': 'scripted'}),
+        Process('operator', {'episodes': episodes, 'seed': seed, 'device': device}, leads=True),
+    ]
+
+
 def latency(
     robot: Path, settings: Robot, out: Path, seconds: float, address: str, attach: bool
 ) -> list[Process]:
@@ -137,6 +185,38 @@ def latency(
         Process('executor', {'task': task, 'robot': robot, 'address': address}),
         measuring,
     ]
+
+
+def record(task: Path, robot: Path, folder: Path, **settings: Any) -> list[Process]:
+    """The recorder beside a graph that runs; settings: further parameters of its node."""
+    files = {'task': task.resolve(), 'robot': robot.resolve(), 'folder': folder.resolve()}
+    return [Process('recorder', {**files, **settings})]
+
+
+def replay(
+    bag: Path,
+    checkpoint: Path,
+    out: Path,
+    robot: Path | None = None,
+    speed: float = 1.0,
+    plays: bool = True,
+) -> list[Process]:
+    """A bag through a policy and an executor that moves nothing, on the time of the bag.
+
+    Task and robot are those of the bag, unless `robot` is given. Without `plays` something else
+    plays the bag, with its clock (ros2 bag play --clock). Raises BagError, yamlfile.ConfigError.
+    """
+    task, recorded_robot = write_settings(bag, out)
+    given = {'task': task.resolve(), 'robot': (robot or recorded_robot).resolve()}
+    timed = {**given, 'use_sim_time': True}
+    graph = [
+        Process('executor', {**timed, 'dry_run': True, 'speed': float(speed)}),
+        Process('policy', {**timed, 'checkpoint': checkpoint.resolve()}),
+    ]
+    if plays:
+        parameters = {'bag': bag.resolve(), 'speed': float(speed), 'out': out.resolve()}
+        graph.append(Process('replay', parameters, leads=True))
+    return graph
 
 
 def environment() -> dict[str, str]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dp_ros import __version__
 from dp_ros.bringup import DEFAULT_POLICY, GraphError
+from dp_ros.data.episode import Frames
 from dp_ros.paths import share
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ console = Console()
 
 # A task or recipe may be given by the name of a file that ships, or by a path.
 TASKS, RECIPES = ('config', 'tasks'), ('config', 'training')
+DEVICES = ('config', 'teleop')
+ROBOTS = ('config', 'robots')
 
 Out = Annotated[Path, typer.Option('--out', '-o', help='Where the results go.')]
 Seed = Annotated[int, typer.Option(help='Seed of the first episode; the next ones follow.')]
@@ -57,6 +60,31 @@ class Sees(str, Enum):
 
 
 SHIPPED = Sees(DEFAULT_POLICY)
+
+
+class Commander(str, Enum):
+    """Who may have commanded the steps of a data set."""
+
+    teleoperated = 'teleoperated'
+    policy = 'policy'
+    anyone = 'anyone'
+
+
+class Format(str, Enum):
+    """Formats of others that a data set can be written in."""
+
+    lerobot = 'lerobot'
+    diffusion_policy = 'diffusion_policy'
+    umi = 'umi'
+
+
+class ForeignFormat(str, Enum):
+    """Formats that a data set can be imported from."""
+
+    auto = 'auto'
+    lerobot = 'lerobot'
+    diffusion_policy = 'diffusion_policy'
+    umi = 'umi'
 
 
 class Rate(str, Enum):
@@ -97,6 +125,22 @@ def demo(
 
 
 @app.command()
+def demonstrate(
+    out: Out = Path('recordings'),
+    task: Annotated[
+        str, typer.Option(help='Task description: a shipped name or a file.')
+    ] = 'pusht_cell',
+    robot: Annotated[str, typer.Option(help='Robot file: a shipped name or a file.')] = 'ur5e_sim',
+    episodes: Annotated[int, typer.Option(min=1, help='How many episodes.')] = 10,
+    seed: Seed = 3000,
+) -> None:
+    """Let the scripted operator teleoperate the simulated cell through Joy, and record it."""
+    from dp_ros.commands import demonstrate as command
+
+    command.run(_shipped(task, TASKS), _shipped(robot, ROBOTS), out, episodes, seed, console)
+
+
+@app.command()
 def latency(
     robot: Annotated[Path, typer.Argument(help='Robot file; the latencies are written into it.')],
     out: Out = Path('out/latency'),
@@ -108,6 +152,38 @@ def latency(
     from dp_ros.commands import latency as command
 
     command.run(robot, out, seconds, attach, dry, console)
+
+
+@app.command()
+def teleop(
+    device: Annotated[str, typer.Option(help='keyboard, xbox, spacemouse ..., or a file.')],
+    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
+) -> None:
+    """Move the arm by hand; the executor must run in the same ROS domain."""
+    from dp_ros.commands import teleop as command
+
+    command.run(_shipped(device, DEVICES), _shipped(task, TASKS), console)
+
+
+@app.command()
+def record(
+    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
+    robot: Annotated[str, typer.Option(help='Robot file: a shipped name or a file.')],
+    out: Out = Path('recordings'),
+    operator: Annotated[str, typer.Option(help='Who teleoperates.')] = '',
+    frames: Annotated[Frames, typer.Option(help='How raw frames are stored.')] = Frames.raw,
+    jpeg_quality: Annotated[int, typer.Option(min=1, max=100)] = 90,
+    h264_crf: Annotated[int, typer.Option(min=0, max=51, help='0 is the best.')] = 18,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help='Record one episode of this length, and end.')
+    ] = None,
+) -> None:
+    """Record episodes of the graph in this ROS domain, one bag each; keys start and stop."""
+    from dp_ros.commands import record as command
+
+    choices = command.Choices(operator, frames.value, jpeg_quality, h264_crf)
+    files = _shipped(task, TASKS), _shipped(robot, ROBOTS)
+    command.run(*files, out, choices, seconds, console)
 
 
 @app.command()
@@ -176,6 +252,64 @@ def evaluate(
     )  # fmt: skip
 
 
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar='BAG', help='Folder of a bag.')],
+    lockstep: Annotated[
+        bool, typer.Option('--lockstep', help='No ROS and no clock: the same bytes each time.')
+    ] = False,
+    checkpoint: Annotated[Path | None, typer.Option(help='Policy to replay against.')] = None,
+    robot: Annotated[Path | None, typer.Option(help='Robot file; default: the recorded.')] = None,
+    speed: Annotated[float, typer.Option(min=0.01, help='How fast time runs, live.')] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help='Of noise and injected trouble.')] = 0,
+    processing_ms: Annotated[
+        float, typer.Option(min=0, help='How long a prediction is declared to take.')
+    ] = 60.0,
+    latency_ms: Annotated[
+        list[str] | None, typer.Option(help='Delay of every topic, or TOPIC=MS.')
+    ] = None,
+    jitter_ms: Annotated[
+        list[str] | None, typer.Option(help='Largest further delay, at random, or TOPIC=MS.')
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help='Share of the messages lost, or TOPIC=SHARE.')
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help='Golden result to compare with, field by field.')
+    ] = None,
+    update_reference: Annotated[
+        bool, typer.Option('--update-reference', help='Write it instead.')
+    ] = False,
+    tolerance: Annotated[float, typer.Option(min=0, help='Of the comparison [mm, mrad].')] = 0.1,
+    max_error: Annotated[
+        float | None,
+        typer.Option(min=0, help='Largest 90th percentile of the executed steps [mm, mrad].'),
+    ] = None,
+    allow_refusals: Annotated[
+        bool, typer.Option('--allow-refusals', help='Even if most windows are refused.')
+    ] = False,
+    out: Out = Path('out/replay'),
+) -> None:
+    """Replay a bag: live through its topics, or in lock-step against a checkpoint."""
+    if checkpoint is None:
+        raise ValueError('replay needs a policy: --checkpoint FOLDER, as models/pusht_cell')
+    if not lockstep:
+        from dp_ros.commands import replay_live
+
+        replay_live.run(folder, checkpoint, robot, speed, out, console)
+        return
+    from dp_ros.commands import replay_lockstep as command
+    from dp_ros.replay import injection
+    from dp_ros.replay.replay import Declared
+
+    links = injection.parse(latency_ms or [], jitter_ms or [], drop or [], seed)
+    declared = Declared(seed, round(processing_ms * 1e6), links)
+    judgement = command.Judgement(
+        reference, update_reference, tolerance, max_error, allow_refusals
+    )
+    command.run(folder, checkpoint, declared, judgement, out, console)
+
+
 @bag.command('info')
 def bag_info(folder: Annotated[Path, typer.Argument(help='Folder of a bag.')]) -> None:
     """What a bag holds."""
@@ -190,6 +324,40 @@ def bag_repair(folder: Annotated[Path, typer.Argument(help='Folder of a bag.')])
     from dp_ros.commands import bag as command
 
     command.repair(folder, console)
+
+
+@dataset.command()
+def build(
+    bags: Annotated[
+        list[Path], typer.Argument(help='Bags, or folders of bags as the recorder leaves them.')
+    ],
+    out: Out,
+    task: Annotated[
+        str | None, typer.Option(help='Task description; default: the one the bags were made by.')
+    ] = None,
+    robot: Annotated[
+        str | None, typer.Option(help='Robot file; default: the one the bags were made by.')
+    ] = None,
+    commanded_by: Annotated[
+        Commander, typer.Option(help='Whose steps are taken.')
+    ] = Commander.teleoperated,
+    force: Annotated[
+        bool, typer.Option('--force', help='Take episodes that failed, or fail the audit, too.')
+    ] = False,
+    thresholds: Annotated[
+        Path | None, typer.Option(help='Of the audit; default: config/audit.yaml, as it ships.')
+    ] = None,
+    workers: Processes = CORES,
+) -> None:
+    """Make a data set of recorded episodes; an interrupted build goes on where it stopped."""
+    from dp_ros.commands import dataset_build as command
+
+    task_file = _shipped(task, TASKS) if task else None
+    robot_file = _shipped(robot, ROBOTS) if robot else None
+    audited = None if force else thresholds or share('config', 'audit.yaml')
+    command.run(
+        bags, out, task_file, robot_file, commanded_by.value, audited, workers, console
+    )  # fmt: skip
 
 
 @dataset.command()
@@ -250,12 +418,106 @@ def import_pusht(
     command.import_pusht(source, out, console)
 
 
+@dataset.command('export')
+def export_set(
+    source: Annotated[Path, typer.Argument(help='A data set (zarr).')],
+    out: Out,
+    form: Annotated[Format, typer.Option('--format', help='Whose format.')],
+    task: Annotated[str, typer.Option(help='Its task: a shipped name or a file.')],
+    full_colour: Annotated[
+        bool, typer.Option('--full-colour', help='Of LeRobot: yuv444p; some browsers lack it.')
+    ] = False,
+) -> None:
+    """Write a data set as LeRobotDataset v3, or as a replay buffer of diffusion_policy or UMI.
+
+    A path that ends in .zip gets a replay buffer in a zip file.
+    """
+    from dp_ros.commands import interchange as command
+
+    command.export_set(source, out, _shipped(task, TASKS), form.value, full_colour, console)
+
+
+@dataset.command('import')
+def import_set(
+    source: Annotated[Path, typer.Argument(help='LeRobotDataset v3, zarr folder or .zarr.zip.')],
+    out: Out,
+    task: Annotated[str, typer.Option(help='Its task: a shipped name or a file.')],
+    form: Annotated[
+        ForeignFormat, typer.Option('--format', help='Whose format.')
+    ] = ForeignFormat.auto,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option('--map', help='STREAM=KEY, or STREAM=KEY,KEY[0,1]: where a stream stands.'),
+    ] = None,
+    next_actions: Annotated[
+        bool, typer.Option('--next-actions', help="A step's action is the next step's pose.")
+    ] = False,
+) -> None:
+    """Import a LeRobotDataset v3, or a replay buffer of diffusion_policy or UMI."""
+    from dp_ros.commands import interchange as command
+
+    command.import_set(
+        source, out, _shipped(task, TASKS), form.value, mapping or [], next_actions, console
+    )
+
+
 @dataset.command()
 def info(path: Annotated[Path, typer.Argument(help='A replay buffer (zarr).')]) -> None:
     """Say what a data set holds."""
     from dp_ros.commands import dataset as command
 
     command.info(path, console)
+
+
+@dataset.command('audit')
+def dataset_audit(
+    bags: Annotated[list[Path], typer.Argument(help='Bags, or folders of bags.')],
+    out: Out = Path('out/audit'),
+    task: Annotated[
+        str | None, typer.Option(help="Task: a shipped name or a file; default: each bag's own.")
+    ] = None,
+    robot: Annotated[
+        str | None, typer.Option(help="Robot: a shipped name or a file; default: each bag's own.")
+    ] = None,
+    thresholds: Annotated[
+        Path | None, typer.Option(help='Default: config/audit.yaml, as it ships.')
+    ] = None,
+    strict: Annotated[bool, typer.Option('--strict', help='Exit 1 on a complaint.')] = False,
+) -> None:
+    """Weigh recorded episodes: drops, gaps, latency, idle stretches, limits ..."""
+    from dp_ros.commands import audit as command
+
+    task_file = _shipped(task, TASKS) if task else None
+    robot_file = _shipped(robot, ROBOTS) if robot else None
+    file = thresholds or share('config', 'audit.yaml')
+    sound = command.run(bags, out, task_file, robot_file, file, console)
+    if strict and not sound:
+        raise typer.Exit(1)
+
+
+@dataset.command('show')
+def dataset_show(
+    path: Annotated[Path, typer.Argument(metavar='EPISODE', help='A bag, or a data set (zarr).')],
+    episode: Annotated[
+        int | None, typer.Option(min=0, help='Which one of a data set, from 0 on.')
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option('--out', '-o', help='A .png; default: in out/show.')
+    ] = None,
+    rerun: Annotated[bool, typer.Option('--rerun', help='Write an .rrd for rerun, too.')] = False,
+    task: Annotated[
+        str | None, typer.Option(help="Task: a shipped name or a file; default: the bag's own.")
+    ] = None,
+    robot: Annotated[
+        str | None, typer.Option(help="Robot: a shipped name or a file; default: the bag's own.")
+    ] = None,
+) -> None:
+    """Draw one episode: frames, states and actions over time, and who commanded."""
+    from dp_ros.commands import show as command
+
+    task_file = _shipped(task, TASKS) if task else None
+    robot_file = _shipped(robot, ROBOTS) if robot else None
+    command.run(path, episode, out, rerun, task_file, robot_file, console)
 
 
 @app.command()

@@ -74,6 +74,7 @@ class _Frames(yamlfile.Settings):
     height: int = Field(default=480, gt=0)
     rate_hz: int = Field(default=30, gt=0)
     jpeg: bool = Field(default=False, description='publish /compressed instead of raw frames')
+    jpeg_quality: int = Field(default=90, ge=1, le=100)
 
 
 class RealSenseSettings(_Frames):

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch.actions import DeclareLaunchArgument
 
-from dp_ros import bringup
-from launch import LaunchDescription
+from dp_ros import bringup, launching
 
 ARGUMENTS = [
     DeclareLaunchArgument('out', default_value='out/demo', description='folder of the report'),
@@ -34,11 +31,8 @@ ARGUMENTS = [
 ]
 
 
-def _graph(context):
-    def value(name):
-        return LaunchConfiguration(name).perform(context)
-
-    graph = bringup.demo(
+def _graph(value):
+    return bringup.demo(
         Path(value('out')),
         int(value('episodes')),
         int(value('seed')),
@@ -48,26 +42,8 @@ def _graph(context):
         series=value('series'),
         rate_hz=int(value('rate_hz')),
     )
-    return [node(process) for process in graph]
-
-
-def node(process):
-    """One process of the list as a launch action."""
-    parameters = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in process.parameters.items()
-    }
-    return Node(
-        package='dp_ros',
-        executable=process.executable,
-        name=process.node or None,
-        parameters=[parameters],
-        output='screen',
-        on_exit=Shutdown(reason='the episodes are over') if process.leads else None,
-    )
 
 
 def generate_launch_description():
     """All of it."""
-    variables = [SetEnvironmentVariable(k, v) for k, v in bringup.environment().items()]
-    return LaunchDescription([*ARGUMENTS, *variables, OpaqueFunction(function=_graph)])
+    return launching.description(ARGUMENTS, _graph)

@@ -159,7 +159,7 @@ def info(path: Path, console: Console) -> None:
             console.print(f'    {column}: {values.min():.4g} .. {values.max():.4g}')
     for name, shape in replay_buffer.shapes(path).items():
         if name not in ('state', 'action'):
-            console.print(f'  {name}: {" x ".join(map(str, shape[1:]))}')
+            console.print(f'  {name}: {" x ".join(map(str, shape[1:])) or 1}')
 
 
 def _progress(items: Iterable[T], count: int, console: Console) -> Iterator[T]:

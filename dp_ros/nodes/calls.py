@@ -12,8 +12,8 @@ class CallError(RuntimeError):
     """A service did not do what was asked; the text says what was asked of whom."""
 
 
-def call(client: 'Client[Any, Any]', request: Any, what: str) -> None:
-    """Call a service and wait for its answer; raises CallError."""
+def call(client: 'Client[Any, Any]', request: Any, what: str) -> str:
+    """Call a service, wait for its answer and return what it says; raises CallError."""
     done = threading.Event()
     future = client.call_async(request)
     future.add_done_callback(lambda _: done.set())
@@ -26,3 +26,4 @@ def call(client: 'Client[Any, Any]', request: Any, what: str) -> None:
     if failed is not None:
         text = getattr(failed, 'message', '') or getattr(failed, 'reason', '')
         raise CallError(f'{client.srv_name} could not {what}: {text}')
+    return str(getattr(response, 'message', ''))

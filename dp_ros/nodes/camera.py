@@ -101,8 +101,11 @@ class CameraNode(LifecycleNode):
     def _publish(self, frame: Frame) -> None:
         if not self.context.ok():
             return
-        message = images.jpeg_message if self._settings.jpeg else images.image_message
-        self._image_out.publish(message(frame.stamp_ns, self._frame_id, frame.image))
+        given = frame.stamp_ns, self._frame_id, frame.image
+        if self._settings.jpeg:
+            self._image_out.publish(images.jpeg_message(*given, self._settings.jpeg_quality))
+        else:
+            self._image_out.publish(images.image_message(*given))
         size = (self._settings.width, self._settings.height)
         intrinsics = self._driver.intrinsics
         self._info_out.publish(

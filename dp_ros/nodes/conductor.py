@@ -4,16 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
-from rclpy.client import Client
 from rclpy.node import Node
-from std_srvs.srv import SetBool, Trigger
 
 from dp_ros.core.mode import Mode
 from dp_ros.data import messages
 from dp_ros.nodes import topics
-from dp_ros.nodes.calls import call
+from dp_ros.nodes.cell_calls import CellCalls
 from dp_ros.nodes.parameters import declare
 from dp_ros.sim.episode_record import EpisodeRecord, Track
 from dp_ros.task import pose_components
@@ -52,11 +48,7 @@ class ConductorNode(Node):
         self._mode, self._complaint = '', ''
         self._unseen = 'nothing is known of its streams'
         self._reasons: dict[str, str] = {}
-        self._arm: Client[Any, Any] = self.create_client(SetBool, topics.ARM_SERVICE)
-        self._reset: Client[Any, Any] = self.create_client(Trigger, topics.RESET_SERVICE)
-        self._set_parameters: Client[Any, Any] = self.create_client(
-            SetParameters, '/sim/set_parameters'
-        )
+        self._cell = CellCalls(self)
         self._listen_in_episode(topics.JOINT_STATES, _keep_joints)
         self._listen_in_episode(topics.BLOCK_POSE, _keep_block)
         self._listen_in_episode(topics.TCP_POSE, lambda r, m: _keep_pose(r.tip, m))
@@ -71,20 +63,16 @@ class ConductorNode(Node):
 
         Raises CallError when the graph does not answer. Call it outside the spinning thread.
         """
-        call(self._arm, SetBool.Request(data=False), 'let go of the arm')
-        value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
-        parameters = [Parameter(name='seed', value=value)]
-        call(self._set_parameters, SetParameters.Request(parameters=parameters), 'set a seed')
-        call(self._reset, Trigger.Request(), 'reset the cell')
+        self._cell.to_start(seed)
         time.sleep(SETTLE_S)
         record = self._record = EpisodeRecord(seed, started_ns=self._now_ns())
-        call(self._arm, SetBool.Request(data=True), 'arm')
+        self._cell.arm()
         record.started_ns = self._now_ns()
         self._reasons.clear()
         self._await_policy()
         self._watch(record, success_iou)
         record.ended_ns = self._now_ns()
-        call(self._arm, SetBool.Request(data=False), 'let go of the arm')
+        self._cell.release()
         # The score is of the T at rest, after the arm has let go.
         time.sleep(SETTLE_S)
         self._record = None
@@ -97,12 +85,10 @@ class ConductorNode(Node):
         Raises ConductorError.
         """
         deadline = time.monotonic() + timeout_s
-        for client in (self._set_parameters, self._reset, self._arm):
-            if not client.wait_for_service(max(0.1, deadline - time.monotonic())):
-                complaint = f'; last complaint: {self._complaint}' if self._complaint else ''
-                raise ConductorError(
-                    f'{client.srv_name} did not appear within {timeout_s:.0f} s{complaint}'
-                )
+        missing = self._cell.missing(timeout_s)
+        if missing:
+            complaint = f'; last complaint: {self._complaint}' if self._complaint else ''
+            raise ConductorError(f'{missing} did not appear within {timeout_s:.0f} s{complaint}')
         while not self.count_publishers(topics.CARTESIAN_CHUNK.name):
             if time.monotonic() > deadline:
                 raise ConductorError(

@@ -6,8 +6,6 @@ from sensor_msgs.msg import CompressedImage, Image
 from dp_ros.data.pictures import RGB, Pixels
 from dp_ros.nodes.convert import time_message
 
-JPEG_QUALITY = 90
-
 
 def image_message(stamp_ns: int, frame_id: str, image: Pixels, encoding: str = RGB) -> Image:
     """Pixels (height, width, 3), C-contiguous uint8 -> Image."""
@@ -20,7 +18,7 @@ def image_message(stamp_ns: int, frame_id: str, image: Pixels, encoding: str = R
 
 
 def jpeg_message(
-    stamp_ns: int, frame_id: str, image: Pixels, quality: int = JPEG_QUALITY
+    stamp_ns: int, frame_id: str, image: Pixels, quality: int = 90
 ) -> CompressedImage:
     """Pixels (height, width, 3) RGB -> CompressedImage, marked as image_transport does."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

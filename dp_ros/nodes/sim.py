@@ -8,7 +8,9 @@ world back to a start.
 import asyncio
 import threading
 import time
+from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,9 @@ class SimNode(LifecycleNode):
         self._pose_out = topics.BLOCK_POSE.publisher(self)
         self._clock_out = self.create_publisher(Clock, '/clock', 10) if self._with_clock else None
         self.create_service(Trigger, topics.RESET_SERVICE, self._on_reset)
+        for name in topics.SIM_EVENTS:
+            event = partial(self._on_event, name)
+            self.create_service(Trigger, topics.sim_event(name), event)
         self.create_timer(REPORT_PERIOD_S, self._report)
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
@@ -140,6 +145,9 @@ class SimNode(LifecycleNode):
         self._cell.reset(pusht.sample_start(np.random.default_rng(seed)))
         self._controller.jump()
 
+    async def _event(self, name: str) -> None:
+        getattr(self._controller, name)()
+
     # ROS callbacks, in the main thread.
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -147,10 +155,24 @@ class SimNode(LifecycleNode):
             response.success, response.message = False, 'the cell is not configured'
             return response
         seed = self._seed()
-        future = asyncio.run_coroutine_threadsafe(self._reset(seed), self._loop)
+        return self._done(self._reset(seed), f'start of episode {seed}', response)
+
+    def _on_event(
+        self, name: str, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        if self._thread is None:
+            response.success, response.message = False, 'the cell is not configured'
+            return response
+        return self._done(self._event(name), name.replace('_', ' '), response)
+
+    def _done(
+        self, action: Coroutine[Any, Any, None], what: str, response: Trigger.Response
+    ) -> Trigger.Response:
+        """Let the world's thread do it."""
+        future = asyncio.run_coroutine_threadsafe(action, self._loop)
         try:
             future.result(ANSWER_TIMEOUT_S)
-            response.success, response.message = True, f'start of episode {seed}'
+            response.success, response.message = True, what
         except FutureTimeoutError:
             response.success, response.message = False, 'the world does not answer'
         return response

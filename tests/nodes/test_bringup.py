@@ -4,6 +4,7 @@ import ast
 import os
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,16 +34,42 @@ def test_a_robot_without_the_cameras_of_the_task_is_refused(tmp_path):
         bringup.simulated_cell(bringup.shipped('image'), robot)
 
 
-def test_the_launch_file_starts_what_the_demo_starts():
-    """launch is not on PyPI: the file is read, and must name no process of its own."""
-    tree = ast.parse(share('launch', 'sim.launch.py').read_text())
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
-    nodes = [c for c in calls if getattr(c.func, 'id', '') == 'Node']
-    assert len(nodes) == 1
-    keywords = {k.arg: ast.unparse(k.value) for k in nodes[0].keywords}
+def calls_in(path):
+    return [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+
+
+@pytest.mark.parametrize(
+    ('name', 'graph'),
+    [('sim', 'demo'), ('robot', 'robot'), ('record', 'record'), ('replay', 'replay')],
+)
+def test_a_launch_file_starts_what_bringup_says(name, graph):
+    """launch is not on PyPI: the files are read, and must name no process of their own."""
+    calls = calls_in(share('launch', f'{name}.launch.py'))
+    names = [ast.unparse(call.func) for call in calls]
+    assert f'bringup.{graph}' in names
+    assert 'launching.description' in names
+    assert 'Node' not in names
+
+
+def test_every_process_of_a_graph_becomes_a_node():
+    calls = calls_in(launching_file())
+    (node,) = [call for call in calls if getattr(call.func, 'id', '') == 'Node']
+    keywords = {k.arg: ast.unparse(k.value) for k in node.keywords}
     assert keywords['executable'] == 'process.executable'
     assert keywords['name'] == 'process.node or None'
-    assert any(ast.unparse(c.func) == 'bringup.demo' for c in calls)
+
+
+def launching_file():
+    return Path(bringup.__file__).with_name('launching.py')
+
+
+def test_a_real_robot_has_what_it_was_given(tmp_path):
+    task = share('config', 'tasks', 'pusht_cell.yaml')
+    robot = share('config', 'robots', 'ur5e_realsense.yaml')
+    device = share('config', 'teleop', 'xbox.yaml')
+    assert [p.name for p in bringup.robot(robot, task)] == ['executor']
+    whole = bringup.robot(robot, task, tmp_path, device)
+    assert [p.name for p in whole] == ['executor', 'policy', 'teleop']
 
 
 def test_a_process_that_dies_is_named_with_its_last_words(tmp_path, domain):
