@@ -62,7 +62,7 @@ def measure(
     from dp_ros.nodes.record_console import connected
 
     task, robot = _settings(folder)
-    graph = bringup.record(task, robot, folder, frames=frames)
+    graph = bringup.record(task, robot, folder, frames=frames, partial=True)
     rates = {s.topic: camera_hz for s in load_task(task).cameras} | {JOINTS: STATE_HZ}
     with (
         bringup.running(graph, folder / 'logs', domain) as processes,

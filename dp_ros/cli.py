@@ -177,11 +177,14 @@ def record(
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help='Record one episode of this length, and end.')
     ] = None,
+    partial: Annotated[
+        bool, typer.Option('--partial', help='Although a stream of the task is silent.')
+    ] = False,
 ) -> None:
     """Record episodes of the graph in this ROS domain, one bag each; keys start and stop."""
     from dp_ros.commands import record as command
 
-    choices = command.Choices(operator, frames.value, jpeg_quality, h264_crf)
+    choices = command.Choices(operator, frames.value, jpeg_quality, h264_crf, partial)
     files = _shipped(task, TASKS), _shipped(robot, ROBOTS)
     command.run(*files, out, choices, seconds, console)
 

@@ -6,18 +6,18 @@ from rich.console import Console
 from rich.table import Table
 
 from dp_ros.data import bag_repair
-from dp_ros.data.bag import open_bag
+from dp_ros.data.bag import is_whole, open_bag
 
 
 def repair(folder: Path, console: Console) -> None:
-    """Complete a bag whose recorder was killed; raises BagError."""
-    if (folder / bag_repair.METADATA).exists():
-        console.print(f'{folder} was closed properly; nothing to repair')
+    """Complete a bag whose recorder was killed, or save what can be read; raises BagError."""
+    if is_whole(folder):
+        console.print(f'{folder} was closed properly and can be read; nothing to repair')
         return
     done = bag_repair.repair(folder)
-    ending = f'; reading ended with {done.ending}' if done.ending else ''
+    lost = f'; not saved: {done.trouble}' if done.trouble else ''
     console.print(
-        f'{done.messages} messages saved{ending}. The old file is in {folder / bag_repair.DAMAGED}'
+        f'{done.messages} messages saved{lost}. The old file is in {folder / bag_repair.DAMAGED}'
     )
 
 

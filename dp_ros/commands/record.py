@@ -25,6 +25,8 @@ from dp_ros.task import load_task
 if TYPE_CHECKING:
     from dp_ros.nodes.record_console import Answer, RecordConsole
 
+# For the streams of the task to be heard.
+STREAMS_S = 5.0
 START_S = 60.0
 KEY_WAIT_S = 0.1
 ERROR_LEVEL = b'\x02'
@@ -38,6 +40,7 @@ class Choices:
     frames: str = 'raw'
     jpeg_quality: int = 90
     h264_crf: int = 18
+    partial: bool = False
 
 
 def run(
@@ -142,7 +145,12 @@ def attend(view: _View, console: Console) -> None:
 
 def record_one(view: _View, seconds: float | None, console: Console) -> None:
     """Record one episode for `seconds`, or until a signal comes; a line each second."""
-    answer = view.recorder.start()
+    answer, patient_until = view.recorder.start(), time.monotonic() + STREAMS_S
+    while not answer.done and time.monotonic() < patient_until:
+        # A recorder that has just begun to listen has not met everybody yet.
+        time.sleep(0.2)
+        view.check()
+        answer = view.recorder.start()
     _tell(answer, console)
     if not answer.done:
         raise ValueError(answer.text)

@@ -100,6 +100,17 @@ class Bag:
         )
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether every message of the bag in `folder` can be read."""
+    try:
+        with open_bag(folder) as bag:
+            for _ in bag.messages():
+                pass
+    except BagError:
+        return False
+    return True
+
+
 def _shown(connection: Connection) -> tuple[str, str]:
     """Name and type of a topic for who reads it."""
     if connection.msgtype == VIDEO:

@@ -2,12 +2,13 @@
 
 import struct
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mcap.exceptions import McapError
-from mcap.records import Channel, Message, Schema
-from mcap.stream_reader import StreamReader
+from mcap.records import Channel, Chunk, McapRecord, Message, Schema
+from mcap.stream_reader import StreamReader, breakup_chunk
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 from ruamel.yaml import YAML
@@ -16,6 +17,8 @@ from dp_ros.data.bag_writer import RESERVE, BagWriter
 
 DAMAGED = 'damaged'
 METADATA = 'metadata.yaml'
+# What a reader of damaged bytes trips over.
+UNREADABLE = (McapError, struct.error, KeyError, ValueError, EOFError, OverflowError)
 
 
 class BagError(ValueError):
@@ -24,10 +27,10 @@ class BagError(ValueError):
 
 @dataclass(frozen=True)
 class Repaired:
-    """messages: how many were saved; ending: why reading stopped, '' at the end of the file."""
+    """messages: how many were saved; trouble: what could not be read, '' if all could."""
 
     messages: int
-    ending: str
+    trouble: str
 
 
 def needs_repair(folder: Path) -> bool:
@@ -47,40 +50,69 @@ def repair(folder: Path) -> Repaired:
     old = files[0]
     with tempfile.TemporaryDirectory(dir=folder, prefix='.repair-') as scratch:
         copy = BagWriter(Path(scratch) / old.stem)
-        ending = _copy(old, copy)
+        trouble = _copy(old, copy)
         count = sum(copy.counts.values())
         if not count:
             copy.abort()
-            raise BagError(f'{old}: not one message can be read ({ending or "it is empty"})')
+            raise BagError(f'{old}: not one message can be read ({trouble or "it is empty"})')
         copy.close()
-        (folder / DAMAGED).mkdir(exist_ok=True)
-        old.rename(folder / DAMAGED / old.name)
+        aside = folder / DAMAGED
+        aside.mkdir(exist_ok=True)
+        old.rename(aside / old.name)
+        if (folder / METADATA).exists():
+            (folder / METADATA).rename(aside / METADATA)
         copy.file.rename(old)
         (copy.folder / METADATA).rename(folder / METADATA)
     (folder / RESERVE).unlink(missing_ok=True)
-    return Repaired(count, ending)
+    return Repaired(count, trouble)
 
 
 def _copy(damaged: Path, copy: BagWriter) -> str:
-    """Copy every readable message; returns why reading stopped, '' at a proper end."""
+    """Copy every readable message; returns what could not be read, '' if all could."""
+    # The end of the file repeats what the first chunk announces; either may be damaged.
+    trouble: list[str] = []
     schemas: dict[int, Schema] = {}
     channels: dict[int, Channel] = {}
-    with damaged.open('rb') as file:
+    for record in _records(damaged, trouble):
+        if isinstance(record, Schema):
+            schemas[record.id] = record
+        elif isinstance(record, Channel):
+            channels[record.id] = record
+    unknown = 0
+    for record in _records(damaged, []):
+        if not isinstance(record, Message):
+            continue
+        channel = channels.get(record.channel_id)
+        schema = schemas.get(channel.schema_id) if channel else None
+        if channel is None or schema is None:
+            unknown += 1
+            continue
+        if channel.topic not in copy.counts:
+            copy.add_topic(channel.topic, schema.name, _qos(channel))
+        copy.write(channel.topic, record.log_time, record.data)
+    if unknown:
+        trouble.append(f'{unknown} messages of topics that nothing announces')
+    return '; '.join(trouble)
+
+
+def _records(file: Path, trouble: list[str]) -> Iterator[McapRecord]:
+    """Every readable record; a chunk that is damaged is passed over, and noted in `trouble`."""
+    with file.open('rb') as stream:
         try:
-            for record in StreamReader(file, validate_crcs=True).records:
-                if isinstance(record, Schema):
-                    schemas[record.id] = record
-                elif isinstance(record, Channel):
-                    channels[record.id] = record
-                elif isinstance(record, Message):
-                    channel = channels[record.channel_id]
-                    if channel.topic not in copy.counts:
-                        kind = schemas[channel.schema_id].name
-                        copy.add_topic(channel.topic, kind, _qos(channel))
-                    copy.write(channel.topic, record.log_time, record.data)
-        except (McapError, struct.error, KeyError, ValueError, EOFError) as error:
-            return f'{type(error).__name__}: {error}' if str(error) else type(error).__name__
-    return ''
+            for record in StreamReader(stream, emit_chunks=True).records:
+                if not isinstance(record, Chunk):
+                    yield record
+                    continue
+                try:
+                    yield from breakup_chunk(record, validate_crc=True)
+                except UNREADABLE as error:
+                    trouble.append(_named(error))
+        except UNREADABLE as error:
+            trouble.append(_named(error))
+
+
+def _named(error: Exception) -> str:
+    return f'{type(error).__name__}: {error}' if str(error) else type(error).__name__
 
 
 def _qos(channel: Channel) -> tuple[Qos, ...]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+import zlib
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,6 +20,8 @@ FLUSH_PERIOD_S = 0.5
 # is full.
 RESERVE_BYTES = 4 * 1024 * 1024
 RESERVE = '.reserve'
+# Behind a chunk record's opcode, length, two times and size (mcap.dev/spec, Chunk).
+CHECKSUM_AT = 1 + 8 + 3 * 8
 VIDEO = 'foxglove_msgs/msg/CompressedVideo'
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 # The schema that Foxglove publishes for one frame of a video stream.
@@ -53,6 +56,8 @@ class BagWriter:
             raise
         self._file = _WholeWrites(self.file)
         self._storage.bio = cast(Any, self._file)
+        # The writer itself calls it when a chunk is full.
+        self._storage.close_chunk = self._close_chunk  # type: ignore[method-assign]
         self._marks: deque[_Mark] = deque(maxlen=4)
         self._mark()
 
@@ -123,6 +128,13 @@ class BagWriter:
         (self.folder / RESERVE).unlink(missing_ok=True)
         self._writer.abort()
 
+    def _close_chunk(self) -> None:
+        """Write the pending chunk, with the checksum that rosbags leaves out (0: unknown)."""
+        checksum = zlib.crc32(self._storage.chunk.bio.getbuffer())
+        begun = self._file.length
+        McapWriter.close_chunk(self._storage)
+        self._file.replace(begun + CHECKSUM_AT, checksum.to_bytes(4, 'little'))
+
     def _mark(self) -> None:
         """Remember what is whole on disk: between two chunks, where nothing is pending."""
         self._flushed = time.monotonic()
@@ -161,8 +173,8 @@ class _WholeWrites:
     """A file that is appended to without a buffer: after an error nothing waits to be written."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open('ab', buffering=0)
-        self.length = self._file.tell()
+        self._file = path.open('r+b', buffering=0)
+        self.length = self._file.seek(0, os.SEEK_END)
 
     @property
     def closed(self) -> bool:
@@ -180,6 +192,10 @@ class _WholeWrites:
 
     def tell(self) -> int:
         return self.length
+
+    def replace(self, place: int, data: bytes) -> None:
+        """Write `data` over what stands at `place`."""
+        os.pwrite(self._file.fileno(), data, place)
 
     def cut(self, length: int) -> None:
         """Throw away what stands behind `length`."""

@@ -30,6 +30,7 @@ from dp_ros.teleop_config import JoyInput, load_teleop
 GRAPH_TIMEOUT_S = 60.0
 # Samples from before the reset have left every queue after this.
 SETTLE_S = 0.3
+STREAMS_S = 10.0
 JOY_PERIOD_S = 1 / 30
 # How often in an episode the arm may stop under the operator's hand.
 MOST_DROPPED = 5
@@ -94,7 +95,7 @@ class OperatorNode(Node):
         time.sleep(SETTLE_S)
         self._await(lambda: len(self._observation) >= 2, 'the tip and the T are seen')
         self._observation.pop('command', None)
-        folder = Path(call(self._start, Trigger.Request(), 'start an episode'))
+        folder = self._begin_recording()
         self._begun = time.monotonic()
         rng = np.random.default_rng((seed, _EXPERT_STREAM))
         operator = self._operator = ScriptedOperator(rng, self._observation['tip'])
@@ -111,6 +112,17 @@ class OperatorNode(Node):
             f'seed {seed}  {"success" if success else "failure"}  coverage {coverage:.3f}  '
             f'IoU {iou:.3f}  {seconds:5.1f} s  ({ending})  {folder}'
         )
+
+    def _begin_recording(self) -> Path:
+        """A recorder that has just begun to listen has not met everybody yet."""
+        deadline = time.monotonic() + STREAMS_S
+        while True:
+            try:
+                return Path(call(self._start, Trigger.Request(), 'start an episode'))
+            except CallError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def _work(self, operator: ScriptedOperator) -> str:
         """Decide until done; returns how it ended."""

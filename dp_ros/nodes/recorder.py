@@ -11,6 +11,7 @@ from dp_ros.data import episode as episodes
 from dp_ros.data.bag_recording import RecordedTopic, Recording
 from dp_ros.data.episode import Frames
 from dp_ros.data.frame_codec import make_codec
+from dp_ros.data.stream_inputs import stream_inputs
 from dp_ros.nodes import process, topics
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.hearing import Hearing
@@ -53,6 +54,9 @@ class RecorderNode(LifecycleNode):
         self._jpeg_quality = declare(self, 'jpeg_quality', 90, 'of frames: jpeg', (1, 100))
         self._h264_crf = declare(self, 'h264_crf', 18, 'of frames: h264; 0 is the best', (0, 51))
         self._least_mb = declare(self, 'least_free_mb', 500, 'no episode begins with less left')
+        self._partial = declare(
+            self, 'partial', False, 'begin although a stream of the task is silent'
+        )
         self._reserve_mb = declare(self, 'reserve_mb', 100, 'an episode ends when less is left')
         declare(self, 'autostart', True, 'configure and activate at start')
         self._health = Health(self)
@@ -135,7 +139,19 @@ class RecorderNode(LifecycleNode):
                 f'only {left} MB are left where {self._root.resolve()} lies; an episode begins '
                 f'with {self._least_mb} MB or more (parameter least_free_mb)'
             )
+        silent = [] if self._partial else self._silent()
+        if silent:
+            return (
+                f'nothing is heard on {", ".join(silent)}: the episode would be of no use. Start '
+                f'what says it (executor, cameras ...); to record all the same: --partial'
+            )
         return ''
+
+    def _silent(self) -> list[str]:
+        """Streams of the task that say nothing now."""
+        self._poll()
+        rates = self._hearing.rates(self._now_ns())
+        return [i.topic for i in stream_inputs(self._task, self._robot) if not rates[i.topic]]
 
     def _begin(self) -> str:
         """Open the next bag; returns what went wrong, '' if nothing did."""

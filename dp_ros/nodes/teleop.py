@@ -5,9 +5,11 @@ from collections import deque
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.client import Client
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import Trigger
 
 from dp_ros.core.deadman import Operator
 from dp_ros.core.teleop import AXES, InputError, Reading
@@ -58,6 +60,7 @@ class TeleopNode(LifecycleNode):
             self._report()
             return TransitionCallbackReturn.FAILURE
         self._twist_out = topics.TELEOP_TWIST.publisher(self)
+        self._hold: Client[Any, Any] = self.create_client(Trigger, topics.HOLD_SERVICE)
         moved = [name for name, may in zip(AXES, self._free) if may]
         fixed = [name for name, may in zip(AXES, self._free) if not may]
         said = f'task {task.name} moves {" ".join(moved)}'
@@ -82,6 +85,7 @@ class TeleopNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Remove what configure made."""
         self.destroy_publisher(self._twist_out)
+        self.destroy_client(self._hold)
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -127,6 +131,9 @@ class TeleopNode(LifecycleNode):
         twist = self._operator.tick(self._now_ns())
         if twist is not None:
             self._twist_out.publish(convert.twist_message(twist.stamp_ns, twist.value))
+            if self._operator.must_release:
+                # The deadman was not let go: the input is lost, and no policy shall go on.
+                self._hold.call_async(Trigger.Request())
 
     def _report(self) -> None:
         if self._source is None:

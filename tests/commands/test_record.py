@@ -28,7 +28,7 @@ class Terminal:
         self._master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
         command = [sys.executable, '-m', 'dp_ros.cli', 'record', '--task', 'pusht_cell']
-        command += ['--robot', 'ur5e_sim', '--operator', 'ann', '-o', str(out)]
+        command += ['--robot', 'ur5e_sim', '--operator', 'ann', '-o', str(out), '--partial']
         self.process = subprocess.Popen(
             command,
             stdin=self.slave,
@@ -131,7 +131,15 @@ def child_of(pid):
 
 def test_without_a_terminal_one_episode_is_recorded(tmp_path, domain):
     command = [sys.executable, '-m', 'dp_ros.cli', 'record', '--task', 'pusht_cell']
-    command += ['--robot', 'ur5e_sim', '-o', str(tmp_path / 'out'), '--seconds', '2.5']
+    command += [
+        '--robot',
+        'ur5e_sim',
+        '-o',
+        str(tmp_path / 'out'),
+        '--seconds',
+        '2.5',
+        '--partial',
+    ]
     environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain)}
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,

@@ -3,12 +3,16 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rosbags.rosbag2 import Reader
 
+from dp_ros.data.bag import is_whole, open_bag
 from dp_ros.data.bag_repair import BagError, needs_repair, repair
 from dp_ros.data.bag_writer import TYPES, BagWriter
 from tests.data.killed_recorder import text
@@ -98,3 +102,46 @@ def test_an_unknown_type_is_named(tmp_path):
     with pytest.raises(ValueError, match='my_msgs/msg/Mine'):
         writer.add_topic('/x', 'my_msgs/msg/Mine')
     writer.close()
+
+
+def flipped(folder, place, bit=0):
+    """The MCAP file with one bit turned over; place: share of its length."""
+    (file,) = folder.glob('*.mcap')
+    data = bytearray(file.read_bytes())
+    data[int(place * len(data))] ^= 1 << bit
+    file.write_bytes(data)
+
+
+def test_a_flipped_bit_in_a_message_is_noticed_and_only_its_chunk_is_lost(tmp_path):
+    folder = tmp_path / 'bag'
+    writer = write(folder, 0)
+    for number in range(1000):
+        writer.write('/text', 1_000 + number, text(number))
+        if number % 100 == 99:
+            writer.flush()
+    writer.close()
+    assert is_whole(folder)
+    flipped(folder, 0.4)
+    assert not is_whole(folder)
+    done = repair(folder)
+    assert done.messages == 900
+    assert 'crc' in done.trouble.lower()
+    assert is_whole(folder)
+    assert len(said(folder)) == 900
+    assert {p.name for p in (folder / 'damaged').iterdir()} == {'bag.mcap', 'metadata.yaml'}
+
+
+@settings(max_examples=30, deadline=None)
+@given(place=st.floats(0.01, 0.99), bit=st.integers(0, 7))
+def test_no_flipped_bit_makes_a_reader_fail_without_a_sentence(place, bit):
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / 'bag'
+        write(folder, 50).close()
+        before = said(folder)
+        flipped(folder, place, bit)
+        try:
+            with open_bag(folder) as bag:
+                found = [m.message().data for m in bag.messages()]
+        except BagError:
+            return
+        assert found == before

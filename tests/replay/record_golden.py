@@ -128,7 +128,7 @@ def record(name: str, scratch: Path) -> Path:
             'the graph is ready',
         )
         observer.reset()
-        time.sleep(0.5)
+        time.sleep(2.5)  # the recorder has met everybody
         answer = observer.ask(Trigger, recorder.START_SERVICE, Trigger.Request())
         assert answer.success, answer.message
         time.sleep(0.3)

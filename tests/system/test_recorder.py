@@ -90,3 +90,11 @@ def test_a_discarded_episode_is_moved_aside_and_its_number_not_used_again(domain
     told = episodes.load(root / 'episode_0002')
     assert (told.outcome, told.note) == ('unknown', 'the recorder was stopped')
     assert not needs_repair(root / 'episode_0002')
+
+
+def test_no_episode_begins_while_a_stream_of_the_task_is_silent(domain, tmp_path):
+    with recording(domain, tmp_path, partial=False) as (observer, root):
+        answer = start(observer)
+        assert not answer.success
+        assert 'nothing is heard on /tcp_pose, /block_pose' in answer.message
+        assert not list(root.glob('episode_*'))
