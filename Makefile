@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow lint format clean
+.PHONY: help setup demo loop test slow lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ setup: ## the environment .venv with everything in it
 
 demo: setup ## 5 Push-T episodes through ROS 2; results in out/demo/ (POLICY=state: no cameras)
 	@$(BIN)/dp-ros demo $(if $(POLICY),--policy $(POLICY)) $(ARGS)
+
+loop: setup ## teleoperate, record, build, audit, train, replay, run: in the cell, out/loop/
+	@sh scripts/loop.sh
 
 lint: setup ## style, types, import directions
 	$(BIN)/ruff check .

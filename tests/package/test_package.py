@@ -26,12 +26,13 @@ PACKAGE_OF = {
     'rtde_control': 'ur-rtde',
     'rtde_receive': 'ur-rtde',
     'dashboard_client': 'ur-rtde',
+    'rerun': 'rerun-sdk',
     'ruamel': 'ruamel.yaml',
     'ur_analytic_ik': 'ur-analytic-ik',
     'yaml': 'PyYAML',
 }
-# ROS packages that PyPI lacks; the code does without them there.
-WITHOUT_WHEEL = {'message_filters'}
+# ROS packages that PyPI lacks; the code does without them there (and without launch files).
+WITHOUT_WHEEL = {'launch', 'launch_ros', 'message_filters'}
 
 
 def setup_argument(name):

@@ -1,7 +1,8 @@
 """Golden bags, recorded in the cell by our own recorder, against their references.
 
 Each folder of golden/ holds the episode `bag` and `reference.json`, which says what it was
-replayed with. The policy is the shipped one of the recorded task. To make one anew:
+replayed with (late_inference: --processing-ms 40 --jitter-ms /policy/chunk=90 --seed 1). The policy
+is the shipped one of the recorded task. To make one anew:
 
     dp-ros replay tests/replay/golden/NAME/bag --lockstep --checkpoint models/TASK \
         --reference tests/replay/golden/NAME/reference.json --update-reference
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dp_ros.data import episode
+from dp_ros.data import episode, topic_names
+from dp_ros.data.bag import open_bag
 from dp_ros.paths import share
 from dp_ros.replay import guards, reference, replay
 
@@ -20,8 +22,33 @@ GOLDEN = Path(__file__).parent / 'golden'
 TOLERANCE = 5e-4
 LARGEST_BYTES = 1_000_000
 
-# To the lead: once the references are in, assert here that there are six of them.
+NAMES = {
+    'normal', 'stale_camera', 'late_inference', 'limit_hit', 'protective_stop', 'intervention',
+}  # fmt: skip
 folders = sorted(path.parent for path in GOLDEN.glob('*/reference.json'))
+
+
+def test_every_scenario_is_there():
+    assert {folder.name for folder in folders} == NAMES
+
+
+@pytest.mark.parametrize(
+    ('name', 'shown'),
+    [
+        ('stale_camera', '"the chunks ran out'),
+        ('late_inference', '"late": 3'),
+        ('limit_hit', '"speed": 7'),
+        ('protective_stop', 'protective stop'),
+    ],
+)
+def test_a_reference_shows_what_its_scenario_is_about(name, shown):
+    assert shown in (GOLDEN / name / 'reference.json').read_text()
+
+
+def test_the_recording_tells_who_was_in_command():
+    with open_bag(GOLDEN / 'intervention' / 'bag') as bag:
+        modes = [message.message().data for message in bag.messages({topic_names.MODE})]
+    assert modes == ['idle', 'policy', 'teleoperated', 'policy', 'idle']
 
 
 @pytest.mark.parametrize('folder', folders, ids=lambda folder: folder.name)

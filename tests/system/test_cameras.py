@@ -173,4 +173,6 @@ def test_cameras_tell_of_a_cell_that_is_gone_and_find_it_again(domain, tmp_path)
         assert all(graph.processes[name].poll() is None for name in CAMERAS)
         with bringup.running([sim], tmp_path / 'again', domain):
             observer.wait_for(lambda: all_say('frames come'), START_S, 'frames return')
-            assert {observer.values[f'camera/{name}']['reconnects'] for name in CAMERAS} == {'1'}
+            for name in CAMERAS:
+                # A cell that starts on a busy machine may pause once more.
+                assert int(observer.values[f'camera/{name}']['reconnects']) >= 1
