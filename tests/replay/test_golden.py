@@ -1,8 +1,8 @@
 """Golden bags, recorded in the cell by our own recorder, against their references.
 
 Each folder of golden/ holds the episode `bag` and `reference.json`, which says what it was
-replayed with (late_inference: --processing-ms 40 --jitter-ms /policy/chunk=90 --seed 1). The policy
-is the shipped one of the recorded task. To make one anew:
+replayed with (late_inference: --processing-ms 40 --jitter-ms /policy/chunk=90 --seed 1). The
+policy is the shipped one of the recorded task. To make one anew:
 
     dp-ros replay tests/replay/golden/NAME/bag --lockstep --checkpoint models/TASK \
         --reference tests/replay/golden/NAME/reference.json --update-reference
