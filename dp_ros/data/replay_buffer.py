@@ -9,8 +9,6 @@
 Reading ignores the arrays that are not asked for. Frames are read by data/frames.py.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from dp_ros.data import whole_folder
 from dp_ros.task import ImageStream
 
 Array = NDArray[np.float32]
@@ -159,29 +158,11 @@ def writing(
 
     scratch: where it grows, on the disk of `path`; beside `path` if not given.
     """
-    parent = scratch or path.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=f'.{path.name}-'))
-    try:
-        root = zarr.open_group(str(folder / 'store'), mode='w', zarr_format=2)
+    with whole_folder.replacing(path, scratch) as folder:
+        root = zarr.open_group(str(folder), mode='w', zarr_format=2)
         store = StoreWriter(path, root, cameras)
         yield store
         store.close()
-        _take_the_place(folder / 'store', path, folder / 'replaced')
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _take_the_place(new: Path, path: Path, aside: Path) -> None:
-    """Move folder `new` to `path`, and what is there to `aside`; both or, on an error, none."""
-    try:
-        if path.exists():
-            path.rename(aside)
-        new.rename(path)
-    except BaseException:
-        if aside.exists() and not path.exists():
-            aside.rename(path)
-        raise
 
 
 def _create(group: zarr.Group, name: str, values: NDArray[Any]) -> zarr.Array[Any]:

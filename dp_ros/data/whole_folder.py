@@ -8,13 +8,16 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, where: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder beside `path`; on success it takes the place of `path`.
 
-    On an exception it is removed and `path` is as it was.
+    On an exception it is removed and `path` is as it was. where: another place for the new folder
+    until then, on the same disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}-'))
+    parent = where or path.parent
+    for needed in (parent, path.parent):
+        needed.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=parent, prefix=f'.{path.name}-'))
     new, aside = scratch / 'new', scratch / 'replaced'
     new.mkdir()
     try:

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import typer
 from typer.testing import CliRunner
 
 from dp_ros import __version__, cli, yamlfile
@@ -17,19 +18,18 @@ from dp_ros.learning.recipe import Recipe
 from dp_ros.paths import share
 from dp_ros.task import load_task
 
-COMMANDS = [
-    [],
-    ['demo'],
-    ['train'],
-    ['evaluate'],
-    ['dataset'],
-    ['dataset', 'generate'],
-    ['dataset', 'correct'],
-    ['dataset', 'render'],
-    ['dataset', 'import-pusht'],
-    ['dataset', 'info'],
-    ['version'],
-]
+
+def commands(group, path=()):
+    """Every command by its words, and every group of commands."""
+    yield list(path)
+    for name, command in group.commands.items():
+        if hasattr(command, 'commands'):
+            yield from commands(command, (*path, name))
+        else:
+            yield [*path, name]
+
+
+COMMANDS = list(commands(typer.main.get_command(cli.app)))
 
 
 @pytest.mark.parametrize('command', COMMANDS, ids=' '.join)

@@ -75,7 +75,7 @@ def test_an_interrupt_while_the_sets_change_places_leaves_the_old_one(store, mon
     rename = Path.rename
 
     def interrupted(self, target):
-        if self.name == 'store':
+        if self.name == 'new':
             raise KeyboardInterrupt
         return rename(self, target)
 
