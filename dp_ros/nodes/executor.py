@@ -22,6 +22,7 @@ from dp_ros.hardware.drivers import make_arm
 from dp_ros.hardware.dry import DryArm
 from dp_ros.nodes import convert, process, topics
 from dp_ros.nodes.arm_loop import ArmLoop, Offer, Tick
+from dp_ros.nodes.dry_arm import recorded_arm
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
 from dp_ros.robot import Robot, load_robot
@@ -67,7 +68,7 @@ class ExecutorNode(LifecycleNode):
         """Read the files and connect the arm; fails with a sentence, and can be tried again."""
         try:
             self._task, self._robot = load_task(self._task_file), self._load_robot()
-            self._arm = self._dry_arm() if self._dry_run else make_arm(self._robot)
+            self._arm = self._make_arm()
             self._arm.connect()
         except ValueError as error:
             self.hopeless = str(error)
@@ -129,20 +130,11 @@ class ExecutorNode(LifecycleNode):
             changes['rate_hz'] = self._rate
         return robot.model_copy(update=changes)
 
-    def _dry_arm(self) -> Arm:
-        """The arm that stands in for a recorded one; made once, for it must see before it is."""
-        if self._dry is None:
-            dry = self._dry = DryArm()
-            names = self._robot.arm.joints
-
-            def on_joints(message: Any) -> None:
-                dry.show_joints(messages.joint_sample(message, names).value)
-
-            def on_pose(message: Any) -> None:
-                dry.show_pose(messages.pose_sample(message).value)
-
-            for topic, callback in ((topics.JOINT_STATES, on_joints), (topics.TCP_POSE, on_pose)):
-                self.create_subscription(topic.type, topic.name, callback, topic.qos)
+    def _make_arm(self) -> Arm:
+        if not self._dry_run:
+            return make_arm(self._robot)
+        # Made once: it must have heard of the recorded arm before it can be connected.
+        self._dry = self._dry or recorded_arm(self, self._robot.arm.joints)
         return self._dry
 
     def _make_interfaces(self) -> None:
@@ -151,19 +143,12 @@ class ExecutorNode(LifecycleNode):
         schedule = topics.CARTESIAN_SCHEDULE if self._cartesian else topics.JOINT_SCHEDULE
         command = topics.CARTESIAN_COMMAND if self._cartesian else topics.JOINT_COMMAND
         # In a dry run the bag says how the arm stands.
-        measured = (
-            []
-            if self._dry_run
-            else [
-                topic.publisher(self)
-                for topic in (topics.JOINT_STATES, topics.TCP_POSE, topics.TCP_WRENCH)
-            ]
-        )
-        self._measured_out = measured
+        said = () if self._dry_run else (topics.JOINT_STATES, topics.TCP_POSE, topics.TCP_WRENCH)
+        self._measured_out = [topic.publisher(self) for topic in said]
         self._schedule_out = schedule.publisher(self)
         self._command_out = command.publisher(self)
         self._mode_out = topics.MODE.publisher(self)
-        publishers = [*measured, self._schedule_out, self._command_out, self._mode_out]
+        publishers = [*self._measured_out, self._schedule_out, self._command_out, self._mode_out]
         events = SubscriptionEventCallbacks(liveliness=self._on_liveliness)
         subscription = self.create_subscription(
             chunk.type, chunk.name, self._on_chunk, chunk.qos, event_callbacks=events

@@ -15,7 +15,6 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from sensor_msgs.msg import Joy
 
 from dp_ros.data.stream_inputs import image_topic, stream_inputs
 from dp_ros.nodes import topics
@@ -23,7 +22,6 @@ from dp_ros.nodes.topics import Topic
 from dp_ros.robot import Robot
 from dp_ros.task import CartesianAction, Task
 
-JOY = Topic('/joy', Joy, topics.SENSOR)
 TF_TYPE = 'tf2_msgs/msg/TFMessage'
 
 
@@ -42,7 +40,7 @@ def required_topics(task: Task, robot: Robot) -> list[Topic]:
 
 def optional_topics(task: Task) -> list[Topic]:
     """What is recorded if somebody says it: teleoperation, calibrations, frames of reference."""
-    found = [topics.TELEOP_TWIST, JOY, *(topics.camera_info(s.name) for s in task.cameras)]
+    found = [topics.TELEOP_TWIST, topics.JOY, *(topics.camera_info(s.name) for s in task.cameras)]
     # tf2_msgs comes with an installed ROS 2; there is no wheel of it.
     with contextlib.suppress(ImportError):
         kind = topics.message_type(TF_TYPE)

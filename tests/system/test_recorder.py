@@ -14,7 +14,6 @@ from dp_ros.data.bag_repair import needs_repair
 from dp_ros.data.messages import nanoseconds
 from dp_ros.nodes import recorder, topics
 from dp_ros.nodes.health import Health
-from dp_ros.nodes.recorded_topics import JOY
 from tests.system.recording import POSE, publisher, recording, say, start, stop
 
 pytestmark = pytest.mark.timeout(120)
@@ -35,7 +34,7 @@ def test_an_episode_holds_what_was_said_and_how_it_ended(domain, tmp_path):
             assert answer.message == str(root / 'episode_0001')
             assert not start(observer).success
             mode.publish(String(data='policy'))
-            with publisher(observer, JOY) as joy:
+            with publisher(observer, topics.JOY) as joy:
                 joy.publish(Joy(axes=[0.5]))
             stamps = say(observer, 50)
         answer = stop(observer)
@@ -47,7 +46,7 @@ def test_an_episode_holds_what_was_said_and_how_it_ended(domain, tmp_path):
         found = list(bag.messages())
         poses = [m.message() for m in found if m.topic == topics.TCP_POSE.name]
         modes = [m for m in found if m.topic == topics.MODE.name]
-        assert bag.counts[JOY.name] == 1
+        assert bag.counts[topics.JOY.name] == 1
         assert topics.TELEOP_TWIST.name not in bag.topics
     assert [nanoseconds(p.header.stamp) for p in poses] == stamps
     assert poses[0].pose.position.x == POSE[0]
