@@ -15,7 +15,7 @@ from rich.text import Text
 from dp_ros import atomic
 from dp_ros.data import episode as episodes
 from dp_ros.data.audit import Audit, Thresholds, audit, load_thresholds, with_copies
-from dp_ros.data.audit_conduct import POLICY, TELEOPERATED
+from dp_ros.data.audit.conduct import POLICY, TELEOPERATED
 from dp_ros.data.bag_repair import BagError
 from dp_ros.robot import Robot, load_robot
 from dp_ros.task import Task, load_task

@@ -6,17 +6,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dp_ros.data import (
-    key_map,
-    lerobot,
-    lerobot_read,
-    lerobot_write,
-    replay_buffer,
-    umi,
-    umi_write,
-)
+from dp_ros.data import key_map, replay_buffer
 from dp_ros.data.foreign import Reading
+from dp_ros.data.lerobot import layout as lerobot
+from dp_ros.data.lerobot import read as lerobot_read
+from dp_ros.data.lerobot import write as lerobot_write
 from dp_ros.data.replay_buffer import DatasetError, Episode
+from dp_ros.data.umi import read as umi
+from dp_ros.data.umi import write as umi_write
 from dp_ros.task import load_task
 
 

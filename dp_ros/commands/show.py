@@ -6,8 +6,9 @@ from rich.console import Console
 
 from dp_ros.commands import show_picture, show_rerun
 from dp_ros.commands.audit import circumstances
-from dp_ros.data import story_bag, story_set
 from dp_ros.data.bag_repair import BagError
+from dp_ros.data.story import from_bag as story_bag
+from dp_ros.data.story import from_set as story_set
 from dp_ros.robot import Robot, load_robot
 from dp_ros.task import Task, load_task
 

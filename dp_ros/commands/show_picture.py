@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from dp_ros import atomic
 from dp_ros.commands.mode_colours import COLOURS, colour_of
 from dp_ros.data.pictures import Pixels
-from dp_ros.data.story import Curve, Story
+from dp_ros.data.story.story import Curve, Story
 
 WIDTH = 15.0
 INK, STOP = '#2b2b2b', '#c8553d'

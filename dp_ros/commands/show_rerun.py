@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from dp_ros import atomic
-from dp_ros.data import messages, pictures, replay_buffer, story_set
+from dp_ros.data import messages, pictures, replay_buffer
 from dp_ros.data.bag import open_bag
 from dp_ros.data.messages import MessageError
+from dp_ros.data.story import from_set as story_set
 from dp_ros.data.stream_inputs import stream_inputs
 from dp_ros.data.topic_names import COMMAND, MODE
 from dp_ros.robot import Robot

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from dp_ros.commands import show_rerun
-from dp_ros.data import replay_buffer, story_bag, story_set
+from dp_ros.data import replay_buffer
+from dp_ros.data.story import from_bag as story_bag
+from dp_ros.data.story import from_set as story_set
 from tests.data import drawn_bags
 from tests.data.audited_bags import chunk, commands, frames, mode, poses, report, write
 from tests.data.cameras import FAR, NEAR, filmed, task

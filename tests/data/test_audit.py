@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dp_ros.data.audit import Thresholds, audit, load_thresholds, with_copies
-from dp_ros.data.audit_streams import missing
+from dp_ros.data.audit.streams import missing
 from dp_ros.data.bag_repair import BagError
 from dp_ros.data.episode import find_episodes
 from dp_ros.paths import share

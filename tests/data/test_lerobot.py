@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dp_ros.data import lerobot, lerobot_read, lerobot_write
 from dp_ros.data.key_map import parse
-from dp_ros.data.lerobot import Storage
-from dp_ros.data.lerobot_stats import Stats
+from dp_ros.data.lerobot import layout as lerobot
+from dp_ros.data.lerobot import read as lerobot_read
+from dp_ros.data.lerobot import write as lerobot_write
+from dp_ros.data.lerobot.layout import Storage
+from dp_ros.data.lerobot.stats import Stats
 from dp_ros.data.replay_buffer import DatasetError, Episode
 from tests.data.cameras import FAR, NEAR, task
 from tests.data.exchanged import episode, psnr, smooth

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import ZipStore
 
-from dp_ros.data import replay_buffer, umi, umi_write
+from dp_ros.data import replay_buffer
 from dp_ros.data.key_map import Source, parse
 from dp_ros.data.replay_buffer import DatasetError, Episode
+from dp_ros.data.umi import read as umi
+from dp_ros.data.umi import write as umi_write
 from tests.data.cameras import FAR, NEAR, filmed, task
 from tests.data.exchanged import pose_task, smooth
 

@@ -25,6 +25,7 @@ def test_the_whole_loop(domain, tmp_path):
     recipe, out = tmp_path / 'recipe.yaml', tmp_path / 'loop'
     recipe.write_text(RECIPE)
     small = {'EPISODES': '3', 'RUNS': '1', 'OUT': str(out), 'RECIPE': str(recipe)}
+    small['INITIAL'] = ''
     done = subprocess.run(
         ['sh', str(ROOT / 'scripts' / 'loop.sh')],
         env={**os.environ, **small},

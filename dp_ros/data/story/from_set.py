@@ -8,12 +8,12 @@ import zarr
 
 from dp_ros import yamlfile
 from dp_ros.data import replay_buffer
-from dp_ros.data.audit_conduct import POLICY, TELEOPERATED, Stretch
+from dp_ros.data.audit.conduct import POLICY, TELEOPERATED, Stretch
 from dp_ros.data.dataset_build import PROVENANCE
 from dp_ros.data.dataset_part import OPERATOR
 from dp_ros.data.pictures import Pixels
 from dp_ros.data.replay_buffer import DatasetError
-from dp_ros.data.story import Curve, Story, unit_of
+from dp_ros.data.story.story import Curve, Story, unit_of
 from dp_ros.task import Task
 
 Array = np.ndarray[Any, Any]

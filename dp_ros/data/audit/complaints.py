@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from dp_ros.data.audit_figures import Audit
-from dp_ros.data.audit_streams import Spread, StreamFigures
-from dp_ros.data.audit_thresholds import Thresholds
-from dp_ros.data.audit_windows import WindowFigures
+from dp_ros.data.audit.figures import Audit
+from dp_ros.data.audit.streams import Spread, StreamFigures
+from dp_ros.data.audit.thresholds import Thresholds
+from dp_ros.data.audit.windows import WindowFigures
 from dp_ros.data.topic_names import COMMAND
 
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp_ros import atomic
-from dp_ros.data import replay_buffer, umi_names
+from dp_ros.data import replay_buffer
 from dp_ros.data.replay_buffer import DatasetError, Episode
-from dp_ros.data.umi_names import POSE
+from dp_ros.data.umi import names as umi_names
+from dp_ros.data.umi.names import POSE
 from dp_ros.task import CartesianAction, PoseStream, Task
 
 Rows = dict[str, NDArray[Any]]

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from dp_ros.data import lerobot, lerobot_tables, whole_folder
-from dp_ros.data.lerobot import Place, Storage
-from dp_ros.data.lerobot_stats import Stats
-from dp_ros.data.lerobot_tables import Columns, DataFiles
-from dp_ros.data.lerobot_video import VideoFiles, encoding
+from dp_ros.data import whole_folder
+from dp_ros.data.lerobot import layout as lerobot
+from dp_ros.data.lerobot import tables as lerobot_tables
+from dp_ros.data.lerobot.layout import Place, Storage
+from dp_ros.data.lerobot.stats import Stats
+from dp_ros.data.lerobot.tables import Columns, DataFiles
+from dp_ros.data.lerobot.video import VideoFiles, encoding
 from dp_ros.data.replay_buffer import DatasetError, Episode
 from dp_ros.task import Task
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_ros.data import lerobot
-from dp_ros.data.lerobot import MB, Place, Storage
+from dp_ros.data.lerobot import layout as lerobot
+from dp_ros.data.lerobot.layout import MB, Place, Storage
 from dp_ros.data.replay_buffer import DatasetError
 
 Columns = dict[str, NDArray[Any]]

@@ -9,12 +9,12 @@ from typing import Any
 from dp_ros.core.stamped import Array
 from dp_ros.data import episode as episodes
 from dp_ros.data import messages
-from dp_ros.data.audit_complaints import complaints, with_copies
-from dp_ros.data.audit_conduct import CounterWatch, IdleWatch, ModeWatch, counters
-from dp_ros.data.audit_figures import Audit
-from dp_ros.data.audit_streams import StreamWatch
-from dp_ros.data.audit_thresholds import Thresholds, load_thresholds
-from dp_ros.data.audit_windows import WindowWatch
+from dp_ros.data.audit.complaints import complaints, with_copies
+from dp_ros.data.audit.conduct import CounterWatch, IdleWatch, ModeWatch, counters
+from dp_ros.data.audit.figures import Audit
+from dp_ros.data.audit.streams import StreamWatch
+from dp_ros.data.audit.thresholds import Thresholds, load_thresholds
+from dp_ros.data.audit.windows import WindowWatch
 from dp_ros.data.bag import Bag, Recorded, open_bag
 from dp_ros.data.messages import MessageError
 from dp_ros.data.stream_inputs import JOINTS, POSE

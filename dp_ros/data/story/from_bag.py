@@ -11,11 +11,11 @@ import numpy as np
 from dp_ros.core.stamped import Array
 from dp_ros.data import episode as episodes
 from dp_ros.data import messages, pictures
-from dp_ros.data.audit_conduct import ModeWatch, counters
+from dp_ros.data.audit.conduct import ModeWatch, counters
 from dp_ros.data.bag import Bag, Recorded, open_bag
 from dp_ros.data.messages import MessageError
 from dp_ros.data.pictures import Pixels
-from dp_ros.data.story import Curve, Span, Story, unit_of
+from dp_ros.data.story.story import Curve, Span, Story, unit_of
 from dp_ros.data.stream_inputs import JOINTS, POSE, stream_inputs
 from dp_ros.data.topic_names import CHUNK, COMMAND, DIAGNOSTICS, JOINT_STATES, MODE, TCP_POSE
 from dp_ros.robot import Robot

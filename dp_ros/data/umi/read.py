@@ -16,10 +16,10 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import ZipStore
 
-from dp_ros.data import umi_names
 from dp_ros.data.foreign import Contents, Defaults, Plan, Reading, as_the_policy_sees, plan
 from dp_ros.data.key_map import KeyMap, Source
 from dp_ros.data.replay_buffer import STREAM, DatasetError, Episode
+from dp_ros.data.umi import names as umi_names
 from dp_ros.task import ImageStream, Task
 
 DEFAULTS = Defaults(Source('state'), Source('action'))

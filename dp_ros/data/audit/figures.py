@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dp_ros.data.audit_conduct import (
+from dp_ros.data.audit.conduct import (
     COMMANDING,
     HARMLESS,
     Stretch,
     interventions,
     seconds_by_mode,
 )
-from dp_ros.data.audit_streams import StreamFigures
-from dp_ros.data.audit_windows import WindowFigures
+from dp_ros.data.audit.streams import StreamFigures
+from dp_ros.data.audit.windows import WindowFigures
 
 
 @dataclass(frozen=True)

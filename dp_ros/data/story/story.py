@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dp_ros.core.stamped import Array
-from dp_ros.data.audit_conduct import Stretch
+from dp_ros.data.audit.conduct import Stretch
 from dp_ros.data.pictures import Pixels
 
 Span = tuple[float, float]

@@ -15,7 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_ros.data.lerobot import MB, VIDEOS, Place, Storage
+from dp_ros.data.lerobot.layout import MB, VIDEOS, Place, Storage
 from dp_ros.data.replay_buffer import DatasetError
 
 Image = NDArray[np.uint8]

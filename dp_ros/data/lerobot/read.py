@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_ros.data import lerobot, lerobot_video
 from dp_ros.data.foreign import Contents, Defaults, Plan, Reading, as_the_policy_sees, plan
 from dp_ros.data.key_map import KeyMap, Source
-from dp_ros.data.lerobot import Info, Place
+from dp_ros.data.lerobot import layout as lerobot
+from dp_ros.data.lerobot import video as lerobot_video
+from dp_ros.data.lerobot.layout import Info, Place
 from dp_ros.data.replay_buffer import DatasetError, Episode
 from dp_ros.task import ImageStream, Task
 

@@ -8,7 +8,7 @@ from typing import Any
 from dp_ros.core.refusal import Refused
 from dp_ros.core.stamped import ObservationWindow
 from dp_ros.data.alignment import Alignment
-from dp_ros.data.audit_streams import Spread
+from dp_ros.data.audit.streams import Spread
 from dp_ros.data.stream_inputs import StreamInput
 from dp_ros.robot import Robot
 from dp_ros.task import Task
