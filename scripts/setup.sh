@@ -120,8 +120,8 @@ install_packages() {
     fi
     local pip=("$venv/bin/python" -m pip --disable-pip-version-check)
     "${pip[@]}" install --quiet -c constraints.txt pip setuptools
-    # Wheels only, so that nothing is compiled; empy, pure Python, has none.
-    "${pip[@]}" install --only-binary=:all: --no-binary=empy --no-build-isolation \
+    # Wheels only, so that nothing is compiled; empy and easyhid, pure Python, have none.
+    "${pip[@]}" install --only-binary=:all: --no-binary=empy,easyhid --no-build-isolation \
         -c constraints.txt -e ".[$extras]"
 }
 

@@ -16,8 +16,8 @@ from torch import Tensor
 class Committed:
     """The plan before, in the denoiser's terms (normalised, in the frame of the new window).
 
-    target: (T_p, A), zero where nothing is known; weights: (T_p,) in [0, 1]: 1 where the action
-    will be executed in any case, falling towards 0 where the new chunk is free.
+    target: (B, T_p, A), zero where nothing is known; weights: (T_p,) in [0, 1]: 1 where the
+    action will be executed in any case, falling towards 0 where the new chunk is free.
     """
 
     target: Tensor

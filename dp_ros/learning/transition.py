@@ -1,7 +1,7 @@
 """How a new chunk takes over from the one before: strategies behind one small interface.
 
-A strategy denoises one chunk, given what is committed. All work in the denoiser's terms. Measured
-by `dp-ros benchmark delay`; the toy in tests/learning/test_transition.py has an exact score.
+A strategy denoises a batch of chunks, given what is committed. All work in the denoiser's terms.
+The toy in tests/learning/test_transition.py has an exact score.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,8 @@ from dp_ros.learning.schedule import NoiseSchedule, Prediction
 class Denoising:
     """One denoiser with its schedule: what a strategy may use.
 
-    denoise(x, step): (B, T_p, A) -> (B, T_p, A); differentiable in x where a strategy asks so.
+    denoise(x, step): (B * n, T_p, A) -> the same shape, n samples of each window next to each
+    other; differentiable in x where a strategy asks so.
     """
 
     denoise: Denoiser
@@ -36,7 +37,7 @@ class Denoising:
         denoise: Denoiser | None = None,
         constrain: Callable[[int, Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """Noise (B, T_p, A) -> clean (B, T_p, A) by DDIM."""
+        """Noise (B * n, T_p, A) -> clean (B * n, T_p, A) by DDIM."""
         return sampler.ddim(
             denoise or self.denoise,
             noise,
@@ -49,12 +50,12 @@ class Denoising:
 
 
 class Transition(Protocol):
-    """samples: how much noise (samples, T_p, A) one chunk takes."""
+    """samples: how many samples n of noise one chunk takes."""
 
     samples: int
 
     def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
-        """Noise (samples, T_p, A) -> a clean chunk (T_p, A). Without `committed` it is free."""
+        """Noise (B, n, T_p, A) -> clean chunks (B, T_p, A). Without `committed` they are free."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Switch:
     samples: int = 1
 
     def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
-        return denoising.sample(noise)[0]
+        return denoising.sample(noise[:, 0])
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Replacement:
 
     def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
         if committed is None:
-            return denoising.sample(noise)[0]
+            return denoising.sample(noise[:, 0])
         pinned = committed.pinned.to(noise)
         weights = (committed.weights.to(noise) if self.soft else pinned)[:, None]
         generator = torch.Generator().manual_seed(self.seed)
@@ -92,8 +93,7 @@ class Replacement:
             known = abar**0.5 * committed.target + (1 - abar) ** 0.5 * fresh
             return weights * known + (1 - weights) * x
 
-        clean = denoising.sample(noise, constrain=constrain)
-        return _pinned(clean[0], committed)
+        return _pinned(denoising.sample(noise[:, 0], constrain=constrain), committed)
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,12 @@ class Guided:
 
     def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
         if committed is None:
-            return denoising.sample(noise)[0]
+            return denoising.sample(noise[:, 0])
 
         def steered(x: Tensor, step: int) -> Tensor:
             return self._steered(denoising, committed, x, step)
 
-        return _pinned(denoising.sample(noise, steered)[0], committed)
+        return _pinned(denoising.sample(noise[:, 0], steered), committed)
 
     def _steered(self, denoising: Denoising, committed: Committed, x: Tensor, step: int) -> Tensor:
         abar = denoising.schedule.alpha_bar(step)
@@ -157,12 +157,13 @@ class Coherent:
 
     def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
         if committed is None:
-            return denoising.sample(noise[:1])[0]
-        clean = denoising.sample(noise)
-        gap = committed.weights.to(clean)[:, None] * (clean - committed.target.to(clean)) ** 2
-        return clean[int(gap.sum(dim=(1, 2)).argmin())]
+            return denoising.sample(noise[:, 0])
+        clean = denoising.sample(noise.flatten(0, 1)).unflatten(0, noise.shape[:2])
+        gap = (clean - committed.target.to(clean)[:, None]) ** 2  # (B, n, T_p, A)
+        total = (committed.weights.to(clean)[:, None] * gap).sum(dim=(2, 3))
+        return clean[torch.arange(len(clean)), total.argmin(dim=1)]
 
 
 def _pinned(clean: Tensor, committed: Committed) -> Tensor:
-    """The chunk with what is certain as it will be."""
+    """The chunks with what is certain as it will be."""
     return torch.where(committed.pinned[:, None], committed.target.to(clean), clean)

@@ -11,7 +11,7 @@ from dp_ros.learning.sampler import inference_steps
 from dp_ros.learning.schedule import NoiseSchedule
 from dp_ros.learning.transition import Coherent, Denoising, Guided, Replacement, Switch
 
-HORIZON, DELAY, EXECUTED, TRIALS = 16, 2, 8, 200
+HORIZON, DELAY, EXECUTED, TRIALS = 16, 2, 8, 300
 SCHEDULE = NoiseSchedule.named('squared_cosine', 100)
 STEPS = inference_steps(100, 10, 'trailing')
 
@@ -63,18 +63,17 @@ def trials(strategy, denoising=EPSILON, weights=None, count=TRIALS):
     plans, signs = TOY.sample(count, generator)
     if weights is None:
         weights = soft_weights(HORIZON, 0, DELAY, EXECUTED)
-    seams, flips, inner = [], [], []
-    for plan, sign in zip(plans, signs, strict=True):
-        # What is left of the plan before, moved to the front.
-        target = torch.zeros_like(plan)
-        target[: HORIZON - EXECUTED] = plan[EXECUTED:]
-        noise = torch.randn(strategy.samples, HORIZON, 1, generator=generator, dtype=torch.float64)
-        chunk = strategy(denoising, noise, Committed(target, weights))
-        played = torch.cat([target[:DELAY], chunk[DELAY:]])[:, 0]
-        seams.append(float((played[DELAY] - played[DELAY - 1]).abs()))
-        flips.append(bool(played[-1] * sign < 0))
-        inner.append(float(np.abs(np.diff(chunk[DELAY:, 0].numpy(), 2)).max()))
-    return np.percentile(seams, 95), float(np.mean(flips)), np.percentile(inner, 95)
+    # What is left of the plan before, moved to the front.
+    target = torch.zeros_like(plans)
+    target[:, : HORIZON - EXECUTED] = plans[:, EXECUTED:]
+    shape = (count, strategy.samples, HORIZON, 1)
+    noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+    chunks = strategy(denoising, noise, Committed(target, weights))
+    played = torch.cat([target[:, :DELAY], chunks[:, DELAY:]], dim=1)[..., 0].numpy()
+    seams = np.abs(played[:, DELAY] - played[:, DELAY - 1])
+    flips = played[:, -1] * signs.numpy() < 0
+    inner = np.abs(np.diff(chunks[:, DELAY:, 0].numpy(), 2)).max(axis=1)
+    return np.percentile(seams, 95), float(flips.mean()), np.percentile(inner, 95)
 
 
 @pytest.fixture(scope='module')
@@ -86,7 +85,7 @@ def table():
         'guided 5, 1': trials(Guided(5, 1.0)),
         'guided 10, .2': trials(Guided(10, 0.2)),
         'guided 20, .2': trials(Guided(20, 0.2)),
-        'coherent': trials(Coherent(16), count=50),
+        'coherent': trials(Coherent(16)),
     }
 
 
@@ -125,9 +124,9 @@ def test_seams_are_smaller_with_guidance_and_its_inside_stays_smooth(table):
 @pytest.mark.parametrize('strategy', [Guided(), Guided(5, 1.0)])
 def test_guidance_is_the_same_for_both_predictions(strategy):
     generator = torch.Generator().manual_seed(1)
-    noise = torch.randn(1, HORIZON, 1, generator=generator, dtype=torch.float64)
-    plan, _ = TOY.sample(1, generator)
-    committed = Committed(plan[0], soft_weights(HORIZON, 0, DELAY, EXECUTED))
+    noise = torch.randn(2, 1, HORIZON, 1, generator=generator, dtype=torch.float64)
+    plan, _ = TOY.sample(2, generator)
+    committed = Committed(plan, soft_weights(HORIZON, 0, DELAY, EXECUTED))
     one, other = (strategy(d, noise, committed) for d in (EPSILON, SAMPLE))
     torch.testing.assert_close(one, other, atol=1e-8, rtol=0)
 
@@ -135,18 +134,31 @@ def test_guidance_is_the_same_for_both_predictions(strategy):
 def test_what_is_certain_stays_to_the_bit():
     generator = torch.Generator().manual_seed(2)
     plan, _ = TOY.sample(1, generator)
-    committed = Committed(plan[0], soft_weights(HORIZON, 0, DELAY, EXECUTED))
+    committed = Committed(plan, soft_weights(HORIZON, 0, DELAY, EXECUTED))
     for strategy in (Guided(), Replacement(), Replacement(soft=False)):
-        noise = torch.randn(1, HORIZON, 1, generator=generator, dtype=torch.float64)
+        noise = torch.randn(1, 1, HORIZON, 1, generator=generator, dtype=torch.float64)
         chunk = strategy(EPSILON, noise, committed)
-        assert torch.equal(chunk[:DELAY], plan[0, :DELAY])
+        assert torch.equal(chunk[:, :DELAY], plan[:, :DELAY])
 
 
 @pytest.mark.parametrize('strategy', [Switch(), Guided(), Replacement(), Coherent(4)])
 def test_without_a_plan_before_every_strategy_is_the_plain_sampler(strategy):
-    noise = torch.randn(4, HORIZON, 1, dtype=torch.float64)
-    free = strategy(EPSILON, noise[: strategy.samples], None)
-    torch.testing.assert_close(free, EPSILON.sample(noise[:1])[0])
+    noise = torch.randn(3, strategy.samples, HORIZON, 1, dtype=torch.float64)
+    free = strategy(EPSILON, noise, None)
+    torch.testing.assert_close(free, EPSILON.sample(noise[:, 0]))
+
+
+def test_each_window_of_a_batch_is_treated_for_itself():
+    generator = torch.Generator().manual_seed(3)
+    plan, _ = TOY.sample(3, generator)
+    weights = soft_weights(HORIZON, 0, DELAY, EXECUTED)
+    for strategy in (Guided(), Coherent(4)):
+        shape = (3, strategy.samples, HORIZON, 1)
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+        whole = strategy(EPSILON, noise, Committed(plan, weights))
+        for i in range(3):
+            alone = strategy(EPSILON, noise[i : i + 1], Committed(plan[i : i + 1], weights))
+            torch.testing.assert_close(whole[i : i + 1], alone)
 
 
 def test_the_strength_of_guidance_is_bounded_and_ends_at_nothing():
