@@ -62,6 +62,15 @@ class Sees(str, Enum):
 SHIPPED = Sees(DEFAULT_POLICY)
 
 
+class Joins(str, Enum):
+    """How chunks are joined (learning/transition.py)."""
+
+    switch = 'switch'
+    replacement = 'replacement'
+    guided = 'guided'
+    coherent = 'coherent'
+
+
 class Commander(str, Enum):
     """Who may have commanded the steps of a data set."""
 
@@ -243,6 +252,9 @@ def evaluate(
     ] = None,
     inference_steps: Annotated[int | None, typer.Option(min=1, help='Denoising steps.')] = None,
     delay_steps: DelaySteps = 0,
+    transition: Annotated[
+        Joins, typer.Option(help='How a chunk takes over from the one before.')
+    ] = Joins.switch,
     threads: Threads = 1,
     out: Out = Path('out/evaluation'),
 ) -> None:
@@ -250,8 +262,8 @@ def evaluate(
     from dp_ros.commands import evaluate as command
 
     command.run(
-        checkpoint, episodes, seed, action_steps, inference_steps, delay_steps, threads, out,
-        console,
+        checkpoint, episodes, seed, action_steps, inference_steps, delay_steps, transition.value,
+        threads, out, console,
     )  # fmt: skip
 
 

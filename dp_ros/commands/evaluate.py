@@ -15,6 +15,7 @@ from dp_ros.commands.environments import environments_of
 from dp_ros.learning import checkpoint
 from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.transition import TRANSITIONS, Transition
 from dp_ros.sim.rollout import Array, Outcome, Plan, Seen, check_delay, rollout
 from dp_ros.task import Horizons
 
@@ -22,16 +23,35 @@ WINDOWS_AT_ONCE = 16
 """Encoding is done in parts, so that memory does not grow with the number of episodes."""
 
 
-def planner(policy: DiffusionPolicy, seed: int) -> Plan:
-    """A policy as a function from what the episodes have seen to actions (B, T_p, A)."""
-    generator = torch.Generator().manual_seed(seed)
+def planner(
+    policy: DiffusionPolicy,
+    seed: int,
+    transition: Transition | None = None,
+    delay_steps: int = 0,
+) -> Plan:
+    """A policy as a function from what the episodes have seen to actions (B, T_p, A).
 
+    transition: how a chunk takes over from the one before, which plays on for `delay_steps`; None:
+    by the recipe's sampler, without regard to it.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    samples = 1 if transition is None else transition.samples
+
+    @torch.no_grad()
     def plan(seen: Seen) -> Array:
         images = {name: torch.from_numpy(frames) for name, frames in seen.images.items()}
         observations = Observations(torch.from_numpy(seen.vector).float(), images)
-        noise = torch.randn(len(observations), *policy.noise_shape, generator=generator)
+        shape = (len(observations), samples, *policy.noise_shape)
+        noise = torch.randn(shape, generator=generator)
         features = _look(policy, observations)
-        return policy.predict(observations, noise, generator, seen=features).double().numpy()
+        if transition is None:
+            single = noise[:, 0]
+            return policy.predict(observations, single, generator, seen=features).double().numpy()
+        before = None if seen.before is None else torch.from_numpy(seen.before).float()
+        committed = policy.committed(observations.vector, before, delay_steps)
+        condition = policy.condition(observations.vector, features)
+        clean = transition(policy.denoising(condition), noise, committed)
+        return policy.decode(observations.vector, clean).double().numpy()
 
     return plan
 
@@ -62,6 +82,7 @@ def run(
     action_steps: int | None,
     inference_steps: int | None,
     delay_steps: int,
+    transition: str,
     threads: int,
     out: Path,
     console: Console,
@@ -84,7 +105,9 @@ def run(
             environments.append(make())
             return environments[-1]
 
-        limit, plan = int(make().max_steps), planner(policy, 0)
+        limit = int(make().max_steps)
+        joins = None if transition == 'switch' else TRANSITIONS[transition]()
+        plan = planner(policy, 0, joins, delay_steps)
         for outcome in rollout(make_and_keep, plan, seeds, horizons, limit, delay_steps):
             outcomes.append(outcome)
             bar.advance(row)
@@ -93,7 +116,7 @@ def run(
     successes = sum(outcome.success for outcome in outcomes)
     console.print(
         f'{loaded.name} ({loaded.identity}), task {loaded.task.name}, seeds {seed} to '
-        f'{seed + episodes - 1}, T_a {horizons.action}, delay {delay_steps} steps, '
+        f'{seed + episodes - 1}, T_a {horizons.action}, delay {delay_steps} steps, {transition}, '
         f'{len(policy.inference_steps)} denoising steps ({policy.recipe.diffusion.sampler}): '
         f'mean score {scores.mean():.3f} (standard error '
         f'{scores.std() / np.sqrt(len(scores)):.3f}), success {successes} of {episodes}'
@@ -103,6 +126,7 @@ def run(
         'task': loaded.task.name,
         'action_steps': horizons.action,
         'delay_steps': delay_steps,
+        'transition': transition,
         'mean_score': float(scores.mean()),
         'success_rate': successes / episodes,
         'episodes': [

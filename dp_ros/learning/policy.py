@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dp_ros.learning import sampler
+from dp_ros.learning.committed import Committed, soft_weights
 from dp_ros.learning.features import feature_map
 from dp_ros.learning.mlp import MLPDenoiser
 from dp_ros.learning.normalizer import MinMaxNormalizer
@@ -17,6 +18,7 @@ from dp_ros.learning.observations import Observations
 from dp_ros.learning.recipe import Recipe, UnetNetwork
 from dp_ros.learning.sampler import Watcher
 from dp_ros.learning.schedule import NoiseSchedule
+from dp_ros.learning.transition import Denoising
 from dp_ros.learning.unet import ConditionalUnet1D
 from dp_ros.learning.vision import VisionEncoder
 from dp_ros.task import Task
@@ -108,6 +110,33 @@ class DiffusionPolicy(nn.Module):
         output = self.denoiser(noisy, steps, self.condition(vector, seen))
         target = noise if self.recipe.diffusion.prediction == 'epsilon' else clean
         return functional.mse_loss(output.float(), target)
+
+    def committed(self, vector: Tensor, before: Tensor | None, delay: int) -> Committed | None:
+        """The plan before as a condition on the next chunk of the windows `vector` (B, T_o, D).
+
+        before: (B, T_p, A) in task units, step for step beside the new chunk, NaN where it has no
+        action; its first `delay` actions from now on will be executed. None without a plan.
+        """
+        if before is None:
+            return None
+        known = torch.isfinite(before).all(dim=(0, 2))  # (T_p,)
+        horizons = self.task.horizons
+        executed = horizons.prediction - int(known.sum())
+        weights = soft_weights(horizons.prediction, horizons.now, delay, executed)
+        target = self.encode(vector, torch.nan_to_num(before))
+        return Committed(torch.where(known[:, None], target, 0.0), weights * known)
+
+    def denoising(self, condition: Tensor) -> Denoising:
+        """The denoiser under `condition` (B, C), as chunk transitions use it."""
+
+        def denoise(x: Tensor, step: int) -> Tensor:
+            steps = torch.full((len(x),), step, device=x.device)
+            each = condition.repeat_interleave(len(x) // len(condition), dim=0)
+            output: Tensor = self.denoiser(x, steps, each)
+            return output
+
+        prediction = self.recipe.diffusion.prediction
+        return Denoising(denoise, self.schedule, self.inference_steps, prediction)
 
     @torch.no_grad()
     def predict(

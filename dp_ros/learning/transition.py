@@ -50,9 +50,11 @@ class Denoising:
 
 
 class Transition(Protocol):
-    """samples: how many samples n of noise one chunk takes."""
+    """How a chunk comes to be."""
 
-    samples: int
+    @property
+    def samples(self) -> int:
+        """How many samples n of noise one chunk takes."""
 
     def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
         """Noise (B, n, T_p, A) -> clean chunks (B, T_p, A). Without `committed` they are free."""
@@ -167,3 +169,11 @@ class Coherent:
 def _pinned(clean: Tensor, committed: Committed) -> Tensor:
     """The chunks with what is certain as it will be."""
     return torch.where(committed.pinned[:, None], committed.target.to(clean), clean)
+
+
+TRANSITIONS: dict[str, Callable[[], Transition]] = {
+    'switch': Switch,
+    'replacement': Replacement,
+    'guided': Guided,
+    'coherent': Coherent,
+}

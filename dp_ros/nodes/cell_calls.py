@@ -12,6 +12,8 @@ from std_srvs.srv import SetBool, Trigger
 from dp_ros.nodes import topics
 from dp_ros.nodes.calls import call
 
+MEETING_S = 0.5
+
 
 class CellCalls:
     """Clients of the services of the cell and the executor; calls raise CallError."""
@@ -29,6 +31,8 @@ class CellCalls:
         for client in (self._set_parameters, self._reset, self._arm):
             if not client.wait_for_service(max(0.1, deadline - time.monotonic())):
                 return str(client.srv_name)
+        # A service that has not met its client yet cannot answer it, and says so only to itself.
+        time.sleep(MEETING_S)
         return ''
 
     def to_start(self, seed: int) -> None:

@@ -20,10 +20,15 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Seen:
-    """What a policy plans from: vector (B, T_o, D) and images[camera] (B, T_o, H, W, 3) uint8."""
+    """What a policy plans from: vector (B, T_o, D) and images[camera] (B, T_o, H, W, 3) uint8.
+
+    before: the plan that is being played, (B, T_p, A) step for step beside the new one, NaN where
+    it has no action; None at the start.
+    """
 
     vector: Array
     images: Mapping[str, Image] = field(default_factory=dict)
+    before: Array | None = None
 
 
 Plan = Callable[[Seen], Array]
@@ -107,7 +112,16 @@ class LockStep:
             camera: np.stack([np.stack([f[camera] for f in self._images[i]]) for i in running])
             for camera in self._images[running[0]][-1]
         }
-        return Seen(vector, images)
+        return Seen(vector, images, self._before(running))
+
+    def _before(self, running: Sequence[int]) -> Array | None:
+        if not self._new:
+            return None
+        plans = np.stack([self._new[i] for i in running])
+        before = np.full_like(plans, np.nan)
+        executed = self._horizons.action
+        before[:, :-executed] = plans[:, executed:]
+        return before
 
 
 def check_delay(horizons: Horizons, delay_steps: int) -> None:

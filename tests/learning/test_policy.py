@@ -3,6 +3,7 @@ import torch
 
 from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.transition import Coherent, Guided, Replacement
 
 UNET = {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16}
 
@@ -99,3 +100,39 @@ def test_a_horizon_that_cannot_be_halved_is_a_sentence(task, make_recipe):
     deep = {'kind': 'unet', 'widths': [8, 8, 8, 8, 8], 'step_embedding': 8}
     with pytest.raises(ValueError, match='prediction must be a multiple of 16, found 8'):
         DiffusionPolicy(task, make_recipe(network=deep))
+
+
+def test_the_plan_before_is_given_in_the_terms_of_the_new_window(task, make_recipe, windows):
+    recipe = make_recipe(features={'kind': 'relative'})
+    policy = fitted(task, recipe, windows)
+    observations, actions = tensors(windows)
+    assert policy.committed(observations, None, 2) is None
+    before = torch.full_like(actions, torch.nan)
+    before[:, :-4] = actions[:, 4:]
+    committed = policy.committed(observations, before, 2)
+    # T_p 8, the action decided now at index 1, four executed: three are left from now on.
+    assert committed.weights[:3].tolist() == [1, 1, 1]
+    assert 0 < committed.weights[3] < 1
+    assert not committed.weights[4:].any()
+    back = policy.decode(observations, committed.target)
+    # The first action of these windows is their position: relative to it, it never varies.
+    torch.testing.assert_close(back[:, 1:4], before[:, 1:4])
+    assert not committed.target[:, 4:].any()
+
+
+@pytest.mark.parametrize('transition', [Guided(), Replacement(), Coherent(4)])
+def test_a_policy_keeps_what_is_committed(task, make_recipe, windows, transition):
+    policy = fitted(task, make_recipe(network=UNET), windows)
+    observations, actions = tensors(windows)
+    before = torch.full_like(actions, torch.nan)
+    before[:, :-4] = actions[:, 4:]
+    committed = policy.committed(observations, before, 2)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(8, transition.samples, 8, 2, generator=generator)
+    with torch.no_grad():
+        denoising = policy.denoising(policy.condition(observations, None))
+        clean = transition(denoising, noise, committed)
+        free = transition(denoising, noise, None)
+    assert clean.shape == (8, 8, 2)
+    gap, free_gap = ((c[:, :3] - committed.target[:, :3]).abs().mean() for c in (clean, free))
+    assert gap < free_gap

@@ -136,3 +136,13 @@ def test_score_is_the_coverage_as_a_share_of_95_percent(coverage, score, success
     outcome = Outcome(seed=0, coverage_max=coverage, coverage_last=0, steps=1)
     assert outcome.score == pytest.approx(score)
     assert outcome.success is success
+
+
+def test_a_policy_is_told_the_plan_that_is_being_played():
+    _, seen, _ = run([10])
+    first, second, third = seen
+    assert first.before is None
+    # Step for step beside the new one: what was four steps later in the plan before.
+    assert second.before[0, :, 0].tolist()[:4] == [104, 105, 106, 107]
+    assert third.before[0, :, 0].tolist()[:4] == [204, 205, 206, 207]
+    assert np.isnan(second.before[0, 4:]).all()

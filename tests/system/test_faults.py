@@ -31,14 +31,14 @@ def start_policy(observer):
     observer.wait_for(
         lambda: observer.statuses.get('inference') == 'warm', START_S, 'the policy is warm'
     )
-    deadline = time.monotonic() + 20
-    answer = observer.arm()
-    while not answer.success and time.monotonic() < deadline:
-        time.sleep(0.2)
-        answer = observer.arm()
-    assert answer.success, answer.message
+    deadline = time.monotonic() + 30
     observer.statuses.pop('executor/chunk', None)
-    observer.wait_for(lambda: is_planning(observer), 10, 'a chunk is accepted')
+    while not is_planning(observer) and time.monotonic() < deadline:
+        # On a busy machine the policy may fall silent for longer than its lease: arm again.
+        if observer.mode != 'policy':
+            answer = observer.arm()
+        time.sleep(0.2)
+    assert is_planning(observer), (answer.message, observer.mode, observer.statuses)
 
 
 def moved_after(commands, moment):
