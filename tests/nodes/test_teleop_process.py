@@ -103,7 +103,7 @@ def test_keys_of_a_plain_terminal_move_and_it_is_put_back(domain, ended):
         assert not termios.tcgetattr(theirs)[3] & termios.ICANON
         os.write(ours, b'w')
         node.wait_for(lambda: any(one.twist[0] > 0 for one in listener.heard), 2, 'a twist')
-        node.wait_for(lambda: listener.quiet_s > 0.3, 10, 'silence')
+        node.wait_for(lambda: listener.quiet_s > 1.0, 10, 'silence')
         # A tap: forward for a moment, standing still as long as the person is in command, the end.
         speeds = [one.twist[0] for one in listener.heard]
         assert speeds[0] > 0
@@ -111,7 +111,8 @@ def test_keys_of_a_plain_terminal_move_and_it_is_put_back(domain, ended):
         step_m = sum(speeds) * 0.02
         assert 0.002 < step_m < 0.01
         assert listener.heard[-1].still
-        assert 0.6 < listener.heard[-1].time_s - listener.heard[0].time_s < 1.0
+        # 0.7 s; a machine that stalls makes it longer.
+        assert 0.5 < listener.heard[-1].time_s - listener.heard[0].time_s < 2.0
         said = os.read(ours, 10_000).decode()
         assert 'w s' in said
         assert 'fixed by the task' in said

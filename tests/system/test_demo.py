@@ -19,7 +19,8 @@ def demo(tmp_path, domain, *options):
 
 
 @pytest.mark.parametrize(
-    ('policy', 'name'), [('image', 'pusht_cell_image'), ('state', 'pusht_cell')]
+    ('policy', 'name'),
+    [('image', 'pusht_cell_image'), pytest.param('state', 'pusht_cell', marks=pytest.mark.slow)],
 )
 def test_the_demo_leaves_report_film_and_picture(tmp_path, domain, policy, name):
     done = demo(tmp_path, domain, '--policy', policy, '--episodes', '1', '--seed', '1002')
