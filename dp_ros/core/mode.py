@@ -15,6 +15,10 @@ class Mode(enum.Enum):
     FAULT = 'fault'  # the link to the arm is gone; the executor must be configured again
 
 
+# Somebody's waypoints are played.
+COMMANDED = (Mode.POLICY, Mode.TELEOPERATED)
+
+
 class Event(enum.Enum):
     """What can happen to the arm."""
 

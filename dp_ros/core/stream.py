@@ -11,7 +11,7 @@ import numpy as np
 
 from dp_ros.core import jog
 from dp_ros.core.chunk import Schedule, Verdict
-from dp_ros.core.mode import Event, Mode, ModeState
+from dp_ros.core.mode import COMMANDED, Event, Mode, ModeState
 from dp_ros.core.robot import ArmStatus, Command, RobotState, Space
 from dp_ros.core.safety import Motion, SafetyLimits
 from dp_ros.core.stamped import ActionChunk, Array, Sample
@@ -185,8 +185,7 @@ class CommandStream:
 
     def ahead(self, now_ns: int) -> ActionChunk | None:
         """The committed waypoints still to come."""
-        commanded = self.mode.mode in (Mode.POLICY, Mode.TELEOPERATED)
-        return self._schedule.ahead(now_ns) if commanded else None
+        return self._schedule.ahead(now_ns) if self.mode.mode in COMMANDED else None
 
     def _notice(self, state: RobotState) -> None:
         """Let the arm's own state change the mode."""

@@ -10,7 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
 from dp_ros.core.chunk import Verdict
-from dp_ros.core.mode import Mode, ModeState
+from dp_ros.core.mode import COMMANDED, ModeState
 from dp_ros.core.robot import ArmStatus, Command, RobotState
 from dp_ros.core.stamped import ActionChunk, Sample
 from dp_ros.core.stream import CommandStream
@@ -167,8 +167,7 @@ class ArmLoop:
     def _do_hold(self, future: 'Future[Answer]') -> None:
         self.stream.hold('by service')
         mode = self.stream.mode.mode
-        commanded = mode in (Mode.POLICY, Mode.TELEOPERATED)
-        future.set_result((not commanded, f'the arm is {mode.value}'))
+        future.set_result((mode not in COMMANDED, f'the arm is {mode.value}'))
 
     def _do_teleoperate(self, twist: Sample) -> None:
         self.stream.teleoperate(twist, self._now_ns(), self._state)

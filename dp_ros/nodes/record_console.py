@@ -14,6 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from dp_ros.nodes import topics
+from dp_ros.nodes.calls import ask
 from dp_ros.nodes.recorder import DISCARD_SERVICE, START_SERVICE, STOP_SERVICE
 
 # Closing an episode writes what is queued.
@@ -55,13 +56,10 @@ class RecordConsole(Node):
     def _ask(self, client: Any, request: Any) -> Answer:
         if not client.wait_for_service(TIMEOUT_S):
             return Answer(False, f'no recorder: {client.srv_name} did not appear')
-        done = threading.Event()
-        future = client.call_async(request)
-        future.add_done_callback(lambda _: done.set())
-        if not done.wait(TIMEOUT_S):
-            client.remove_pending_request(future)
+        response = ask(client, request, TIMEOUT_S)
+        if response is None:
             return Answer(False, f'no answer from {client.srv_name} within {TIMEOUT_S:.0f} s')
-        return Answer(future.result().success, future.result().message)
+        return Answer(response.success, response.message)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

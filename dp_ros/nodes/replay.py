@@ -18,7 +18,7 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool
 
 from dp_ros import atomic
-from dp_ros.core.mode import Mode
+from dp_ros.core.mode import COMMANDED, Mode
 from dp_ros.data import topic_names
 from dp_ros.data.bag import Bag, Recorded, open_bag
 from dp_ros.nodes import process, topics
@@ -35,7 +35,6 @@ STATES = (topic_names.JOINT_STATES, topic_names.TCP_POSE)
 CLOCK_PERIOD_S = 0.01
 READY_S = 60.0
 SETTLE_S = 1.0
-COMMANDED = (Mode.POLICY.value, Mode.TELEOPERATED.value)
 
 
 class ReplayError(RuntimeError):
@@ -135,7 +134,7 @@ class ReplayNode(Node):
 
     def _follow(self, recorded_mode: str, armed: bool) -> bool:
         """Arm where somebody took command in the recording, release where nobody had it."""
-        wanted = recorded_mode in COMMANDED
+        wanted = recorded_mode in [mode.value for mode in COMMANDED]
         if wanted != armed:
             what = 'arm' if wanted else 'let go of the arm'
             call(self._arm, SetBool.Request(data=wanted), what)

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dp_ros.core.mode import Mode
+from dp_ros.core.mode import COMMANDED, Mode
 
-COMMANDED = (Mode.POLICY.value, Mode.TELEOPERATED.value)
 UNTOLD = 'untold'
 
 
@@ -33,10 +32,11 @@ def find(
     first = marks[0][0] if marks else end_ns
     if command_ns and command_ns[0] < first:
         marks.insert(0, (command_ns[0], UNTOLD))
+    commanded = (*(mode.value for mode in COMMANDED), UNTOLD)
     changes = [m for i, m in enumerate(marks) if i == 0 or m[1] != marks[i - 1][1]]
     ends = [*changes[1:], (end_ns, Mode.IDLE.value)]
     return [
         Stretch(mode, begin, end, after)
         for (begin, mode), (end, after) in zip(changes, ends, strict=False)
-        if mode in (*COMMANDED, UNTOLD) and end > begin
+        if mode in commanded and end > begin
     ]
