@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from dp_ros import atomic
 from dp_ros.commands.mode_colours import colour_of
 from dp_ros.core.stamped import Array
+from dp_ros.data.command_track import as_action
 from dp_ros.replay import comparison
 from dp_ros.replay.comparison import POSITION, Measure
 from dp_ros.replay.lockstep import Planned
-from dp_ros.replay.recording import Series, components
+from dp_ros.replay.recording import Series
 from dp_ros.replay.replay import Replay
 from dp_ros.task import CartesianAction
 
@@ -79,7 +80,7 @@ def _component(axis: Axes, replay: Replay, index: int, last: bool) -> None:
         span = _seconds(replay, [stretch.begin_ns, stretch.end_ns])
         axis.axvspan(*span, color=colour_of(stretch.mode), alpha=SHADE, linewidth=0)
     for series, style in _recorded(replay):
-        values = components(replay.task, series.values)[:, index] * scale
+        values = as_action(replay.task, series.values)[:, index] * scale
         axis.plot(_seconds(replay, series.stamps_ns), values, **style)
     for planned, due, values in _predictions(replay):
         axis.plot(_seconds(replay, due), values[:, index] * scale, **_thin(planned))
@@ -139,10 +140,10 @@ def _predictions(replay: Replay) -> Iterator[tuple[Planned, NDArray[np.int64], A
         chunk = planned.plan.chunk
         if chunk is None:
             due = comparison.due_ns(planned, replay.task)
-            yield planned, due, components(replay.task, planned.plan.waypoints)
+            yield planned, due, as_action(replay.task, planned.plan.waypoints)
         else:
             due = np.array(chunk.stamps_ns, np.int64)
-            yield planned, due, components(replay.task, chunk.waypoints)
+            yield planned, due, as_action(replay.task, chunk.waypoints)
 
 
 def _thin(planned: Planned) -> dict[str, Any]:

@@ -1,16 +1,51 @@
 """What was commanded at a time, and by whom: the executor's own words, out of a bag."""
 
 from collections import deque
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dp_ros.core import trajectory
 from dp_ros.core.stamped import Array, Sample
+from dp_ros.data import messages
+from dp_ros.data.stream_inputs import JOINTS, POSE
+from dp_ros.task import CartesianAction, Task, pose_components
 
 # Commands come at 60 Hz or more; what lies between two that are further apart is not known.
 LONGEST_GAP_NS = 100_000_000
 # A command that has not come so long after its time will not come.
 PATIENCE_NS = 1_000_000_000
+
+
+def command_type(task: Task) -> str:
+    """Type of the messages on /executor/command."""
+    return POSE if isinstance(task.action, CartesianAction) else JOINTS
+
+
+def command_sample(task: Task, message: Any) -> Sample:
+    """A command: pose (7,), or the task's joints in its order; raises MessageError."""
+    if isinstance(task.action, CartesianAction):
+        return messages.pose_sample(message)
+    return messages.joint_sample(message, task.action.components)
+
+
+def as_action(task: Task, commands: Array) -> Array:
+    """Commands (..., 7), or joints (..., k) -> the components that the task predicts (..., k)."""
+    if isinstance(task.action, CartesianAction):
+        return pose_components(commands, task.action.components)
+    return commands
+
+
+def known(stamps_ns: trajectory.Stamps, times_ns: trajectory.Stamps) -> NDArray[np.bool_]:
+    """Whether each of the times (n,) lies at a command or between two that are not far apart."""
+    if not len(stamps_ns):
+        return np.zeros(len(times_ns), bool)
+    after = np.clip(np.searchsorted(stamps_ns, times_ns), 0, len(stamps_ns) - 1)
+    before = np.clip(np.searchsorted(stamps_ns, times_ns, side='right') - 1, 0, None)
+    inside = (times_ns >= stamps_ns[0]) & (times_ns <= stamps_ns[-1])
+    close: NDArray[np.bool_] = stamps_ns[after] - stamps_ns[before] <= LONGEST_GAP_NS
+    return inside & close
 
 
 class CommandTrack:
@@ -43,15 +78,11 @@ class CommandTrack:
     def at(self, time_ns: int) -> Array | None:
         """The command in force at `time_ns`, between its neighbours; None where they are far."""
         stamps = np.array([sample.stamp_ns for sample in self._samples], np.int64)
-        after = int(np.searchsorted(stamps, time_ns, side='left'))
-        if after == len(stamps):
-            return None
-        if stamps[after] != time_ns and (
-            after == 0 or stamps[after] - stamps[after - 1] > LONGEST_GAP_NS
-        ):
+        times = np.array([time_ns], np.int64)
+        if not known(stamps, times)[0]:
             return None
         values = np.stack([sample.value for sample in self._samples])
-        return trajectory.sample(stamps, values, np.array([time_ns], np.int64), self._pose)[0]
+        return trajectory.sample(stamps, values, times, self._pose)[0]
 
 
 class ModeTrack:

@@ -13,18 +13,23 @@ from typing import Any
 
 from dp_ros.core.mode import Mode
 from dp_ros.core.refusal import Refused
-from dp_ros.core.stamped import Array, Sample
-from dp_ros.data import alignment, messages
+from dp_ros.core.stamped import Array
+from dp_ros.data import alignment
 from dp_ros.data.alignment import Alignment
 from dp_ros.data.bag import Bag
 from dp_ros.data.bag_repair import BagError
 from dp_ros.data.bag_windows import Anchored, replayed
-from dp_ros.data.command_track import CommandTrack, ModeTrack
+from dp_ros.data.command_track import (
+    CommandTrack,
+    ModeTrack,
+    as_action,
+    command_sample,
+    command_type,
+)
 from dp_ros.data.pictures import Pixels
-from dp_ros.data.stream_inputs import JOINTS, POSE
 from dp_ros.data.topic_names import COMMAND, MODE
 from dp_ros.robot import Robot
-from dp_ros.task import CartesianAction, Task, pose_components
+from dp_ros.task import CartesianAction, Task
 
 TEXT = 'std_msgs/msg/String'
 
@@ -78,8 +83,7 @@ class Tally:
 def required_topics(task: Task, robot: Robot | None) -> dict[str, str]:
     """Topic -> type of what a bag must hold for its steps to be made."""
     needed = {stream.topic: stream.type for stream in Alignment(task, robot).inputs}
-    command = POSE if isinstance(task.action, CartesianAction) else JOINTS
-    return needed | {COMMAND: command, MODE: TEXT}
+    return needed | {COMMAND: command_type(task), MODE: TEXT}
 
 
 def steps(
@@ -155,7 +159,7 @@ class _StepMaker:
         last = self._last
         follows = last is not None and self._task.period_ns == stamp_ns - last.stamp_ns
         begins = not follows or last is None or last.mode != mode
-        self._last = Step(stamp_ns, seen[0], self._action(command), seen[1], mode, begins)
+        self._last = Step(stamp_ns, seen[0], as_action(self._task, command), seen[1], mode, begins)
         yield self._last
 
     def _seen(self, anchored: Anchored) -> tuple[Array, dict[str, Pixels]] | Refused:
@@ -168,22 +172,11 @@ class _StepMaker:
         rows = self._task.vector(dict(anchored.window.streams))
         return rows[-1], {camera: stamped[-1][1] for camera, stamped in frames.items()}
 
-    def _action(self, command: Array) -> Array:
-        action = self._task.action
-        if isinstance(action, CartesianAction):
-            return pose_components(command, action.components)
-        return command
-
     def _command(self, message: Any) -> None:
         try:
-            self._commands.add(self._command_sample(message))
+            self._commands.add(command_sample(self._task, message))
         except ValueError as error:
             raise BagError(f'{self._bag.folder}: {COMMAND}: {error}') from None
-
-    def _command_sample(self, message: Any) -> Sample:
-        if isinstance(self._task.action, CartesianAction):
-            return messages.pose_sample(message)
-        return messages.joint_sample(message, self._task.action.components)
 
     def _due_ns(self, anchored: Anchored) -> int:
         return anchored.anchor_ns + self._task.period_ns

@@ -11,12 +11,12 @@ from dp_ros.core.stamped import Array, Sample
 from dp_ros.data import messages, topic_names
 from dp_ros.data.bag import Bag
 from dp_ros.data.bag_windows import planned_digests
-from dp_ros.data.command_track import LONGEST_GAP_NS
+from dp_ros.data.command_track import command_sample, command_type, known
 from dp_ros.data.messages import MessageError
-from dp_ros.data.stream_inputs import JOINTS, POSE
+from dp_ros.data.stream_inputs import POSE
 from dp_ros.replay import stretches
 from dp_ros.replay.stretches import Stretch
-from dp_ros.task import CartesianAction, Task, pose_components
+from dp_ros.task import CartesianAction, Task
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,7 @@ class Series:
         if not len(stamps):
             return np.full((len(times_ns), self.values.shape[1]), np.nan)
         found = trajectory.sample(stamps, self.values, times_ns, pose)
-        after = np.clip(np.searchsorted(stamps, times_ns), 0, len(stamps) - 1)
-        before = np.clip(np.searchsorted(stamps, times_ns, side='right') - 1, 0, None)
-        known = (times_ns >= stamps[0]) & (times_ns <= stamps[-1])
-        known &= stamps[after] - stamps[before] <= LONGEST_GAP_NS
-        return np.where(known[:, None], found, np.nan)
+        return np.where(known(stamps, times_ns)[:, None], found, np.nan)
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def read(bag: Bag, task: Task) -> Recording:
     pose = isinstance(task.action, CartesianAction)
     wanted = {
         topic_names.MODE: 'std_msgs/msg/String',
-        topic_names.COMMAND: POSE if pose else JOINTS,
+        topic_names.COMMAND: command_type(task),
         topic_names.TCP_POSE: POSE,
     }
     told = {topic_names.DIAGNOSTICS: 'diagnostic_msgs/msg/DiagnosticArray'}
@@ -82,12 +78,8 @@ def read(bag: Bag, task: Task) -> Recording:
             with contextlib.suppress(MessageError):
                 if recorded.topic == topic_names.TCP_POSE:
                     tip.append(messages.pose_sample(message))
-                elif pose:
-                    commands.append(messages.pose_sample(message))
-                    arrivals.append(recorded.received_ns)
                 else:
-                    names = task.action.components
-                    commands.append(messages.joint_sample(message, names))
+                    commands.append(command_sample(task, message))
                     arrivals.append(recorded.received_ns)
     width = 7 if pose else len(task.action.components)
     found = stretches.find(modes, arrivals, end_ns)
@@ -99,13 +91,6 @@ def read(bag: Bag, task: Task) -> Recording:
         _series(tip, 7),
         planned_digests(bag),
     )
-
-
-def components(task: Task, values: Array) -> Array:
-    """Waypoints (n, 7) or joints (n, k) -> the components that the task predicts (n, k)."""
-    if isinstance(task.action, CartesianAction):
-        return pose_components(values, task.action.components)
-    return values
 
 
 def _series(samples: list[Sample], width: int) -> Series:

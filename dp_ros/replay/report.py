@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Any
 
 from dp_ros.core.stamped import Array
+from dp_ros.data.command_track import as_action
 from dp_ros.replay.lockstep import Planned
-from dp_ros.replay.recording import components
 from dp_ros.replay.replay import Replay
 
 
@@ -88,7 +88,7 @@ def _chunk(replay: Replay, planned: Planned) -> dict[str, Any]:
         'window': plan.window,
         'live_window': live,
         'same_window': None if live is None else live == plan.window,
-        'actions': components(replay.task, plan.waypoints).tolist(),
+        'actions': as_action(replay.task, plan.waypoints).tolist(),
     }
 
 
