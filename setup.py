@@ -38,6 +38,8 @@ setup(
     zip_safe=False,
     python_requires='>=3.10,<3.13',
     install_requires=[
+        # the command stream: jerk-limited motion
+        'ruckig',
         # learning
         'numpy',
         'onnx',
@@ -68,6 +70,8 @@ setup(
         'matplotlib',
         'rich',
         'typer',
+        # intervals of the benchmarks' rates
+        'scipy',
     ],
     extras_require={
         'ros': [
@@ -99,13 +103,13 @@ setup(
             'import-linter',
             'mypy',
             'pytest',
+            'pytest-rerunfailures',  # whole graphs share two noisy cores: one more try
             'pytest-timeout',
             'pytest-xdist',
             'ruff',
             'types-PyYAML',
             # oracles: what our own code is compared with
             'diffusers',
-            'scipy',
             'ur-analytic-ik; python_version < "3.12"',
             # both directions of the exchange of data sets
             'imagecodecs',

@@ -34,6 +34,8 @@ STREAMS_S = 10.0
 JOY_PERIOD_S = 1 / 30
 # How often in an episode the arm may stop under the operator's hand.
 MOST_DROPPED = 5
+# The executor refuses a press that came late to it; a person then presses again.
+PRESSES, PRESS_S = 4, 1.5
 _EXPERT_STREAM = 3  # the start is drawn from the seed itself, the operator from (seed, 3)
 
 
@@ -147,6 +149,15 @@ class OperatorNode(Node):
         return 'done'
 
     def _press(self) -> None:
+        for _ in range(PRESSES - 1):
+            self._pressed = True
+            deadline = time.monotonic() + PRESS_S
+            while time.monotonic() < deadline:
+                if self.mode == Mode.TELEOPERATED.value:
+                    return
+                time.sleep(0.01)
+            self._pressed = False
+            time.sleep(SETTLE_S)
         self._pressed = True
         self._await(lambda: self.mode == Mode.TELEOPERATED.value, 'the operator has the arm')
 
