@@ -62,13 +62,17 @@ class Schedule:
         if chunk.splice_ns > now_ns + self.horizon_ns:
             return self, Verdict.TOO_FAR_AHEAD
         keep = bisect.bisect_left(self.stamps_ns, chunk.splice_ns)
-        committed = self.waypoints[:keep] if self.waypoints is not None else None
-        values = chunk.waypoints if committed is None else [*committed, *chunk.waypoints]
-        stamps = (*self.stamps_ns[:keep], *chunk.stamps_ns)
+        committed = [] if self.waypoints is None else [*self.waypoints[:keep]]
+        stamps = self.stamps_ns[:keep]
+        if stamps and stamps[-1] < now_ns < chunk.splice_ns:
+            # The arm is on its way to a waypoint that is replaced: it goes on from where it is.
+            here = self.due(now_ns)
+            if here is not None:
+                committed, stamps = [*committed, here], (*stamps, now_ns)
         accepted = replace(
             self,
-            stamps_ns=stamps,
-            waypoints=frozen_array(values),
+            stamps_ns=(*stamps, *chunk.stamps_ns),
+            waypoints=frozen_array([*committed, *chunk.waypoints]),
             splice_ns=chunk.splice_ns,
         )
         return accepted.trimmed(now_ns), Verdict.ACCEPTED

@@ -41,5 +41,10 @@ def receding_horizon(task: Task) -> RecedingHorizon:
     """When the windows of `task` are due, and what of a prediction can still be executed."""
     horizons = task.horizons
     return RecedingHorizon(
-        task.period_ns, horizons.observation, horizons.action, horizons.now, TRANSPORT_MARGIN_NS
+        period_ns=task.period_ns,
+        window_steps=horizons.observation,
+        action_steps=horizons.action,
+        prediction_steps=horizons.prediction,
+        now_index=horizons.now,
+        margin_ns=TRANSPORT_MARGIN_NS,
     )
