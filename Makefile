@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo loop test slow lint format clean
+.PHONY: help setup demo loop test slow faults lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -26,10 +26,13 @@ lint: setup ## style, types, import directions
 	$(BIN)/lint-imports
 
 test: lint ## lint, then the tests
-	$(BIN)/pytest -m 'not slow' $(ARGS)
+	$(BIN)/pytest -m 'not slow and not faults' $(ARGS)
 
 slow: setup ## the tests that take minutes
 	$(BIN)/pytest -m slow $(ARGS)
+
+faults: setup ## every fault in a running rollout, about 20 minutes; writes docs/faults.md
+	$(BIN)/pytest -n0 -m faults tests/faults $(ARGS)
 
 format: setup ## rewrites the code in the project's style
 	$(BIN)/ruff check --fix .

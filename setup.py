@@ -125,9 +125,11 @@ setup(
     entry_points={
         'console_scripts': [
             'dp-ros = dp_ros.cli:main',
+            'calibrate_servo = dp_ros.nodes.calibrate_servo:main',
             'camera = dp_ros.nodes.camera:main',
             'executor = dp_ros.nodes.executor:main',
             'latency = dp_ros.nodes.latency:main',
+            'manager = dp_ros.nodes.manager:main',
             'operator = dp_ros.nodes.operator:main',
             'policy = dp_ros.nodes.policy:main',
             'recorder = dp_ros.nodes.recorder:main',

@@ -24,6 +24,8 @@ from dp_ros import atomic, bringup, yamlfile
 from dp_ros.data import episode as episodes
 from dp_ros.paths import share
 from dp_ros.robot import Robot, load_robot
+from dp_ros.ros_process import environment, free_domain
+from dp_ros.running import running
 from dp_ros.task import Task, load_task
 
 WIDTH, HEIGHT = 640, 480
@@ -58,14 +60,14 @@ def measure(
     folder: Path, domain: int, seconds: float, camera_hz: float, frames: str = 'raw'
 ) -> Measured:
     """Record what the publishers say for `seconds`; the episode is in `folder`."""
-    os.environ.update(bringup.environment())
+    os.environ.update(environment())
     from dp_ros.nodes.record_console import connected
 
     task, robot = _settings(folder)
     graph = bringup.record(task, robot, folder, frames=frames, partial=True)
     rates = {s.topic: camera_hz for s in load_task(task).cameras} | {JOINTS: STATE_HZ}
     with (
-        bringup.running(graph, folder / 'logs', domain) as processes,
+        running(graph, folder / 'logs', domain) as processes,
         connected(domain) as recorder,
         ExitStack() as stack,
     ):
@@ -220,7 +222,7 @@ def main() -> None:
         table.add_column(heading, justify='right')
     while True:
         with tempfile.TemporaryDirectory() as scratch:
-            found = measure(Path(scratch), bringup.free_domain(), given.seconds, hz, given.frames)
+            found = measure(Path(scratch), free_domain(), given.seconds, hz, given.frames)
         table.add_row(
             f'{hz:.0f} Hz', str(sum(found.sent.values())), str(sum(found.recorded.values())),
             str(found.lost), str(found.dropped), f'{found.seconds:.1f} s', f'{found.mb_per_s:.0f}',

@@ -1,67 +1,24 @@
 """Each graph as one list of processes; launch files and the command line both read it."""
 
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from dp_ros.data.episode import write_settings
 from dp_ros.paths import share
 from dp_ros.robot import Robot, load_robot
+from dp_ros.ros_process import Process, Role
 from dp_ros.task import load_task
 
-STOP_TIMEOUT_S = 5.0
 # What the demo runs if nothing else is said; shipped() knows the choices.
 DEFAULT_POLICY = 'image'
-
-
-@dataclass(frozen=True)
-class Process:
-    """One process of a graph: an executable of this package and its ROS parameters.
-
-    leads: the graph is over when this process ends. node: its node's name, where several processes
-    share an executable.
-    """
-
-    executable: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    leads: bool = False
-    node: str = ''
-
-    @property
-    def name(self) -> str:
-        """What distinguishes it in its graph."""
-        return self.node or self.executable
-
-    def command(self) -> list[str]:
-        """The command line that starts it with this interpreter."""
-        arguments = ['--ros-args']
-        if self.node:
-            arguments += ['-r', f'__node:={self.node}']
-        for name, value in self.parameters.items():
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            if isinstance(value, str) and not _plain(text):
-                text = json.dumps(text, ensure_ascii=False)
-            arguments += ['-p', f'{name}:={text}']
-        return [sys.executable, '-m', f'dp_ros.nodes.{self.executable}', *arguments]
-
-
-def _plain(text: str) -> bool:
-    """Whether ROS, which reads parameters as YAML, takes `text` for itself, not for a number."""
-    try:
-        return bool(yaml.safe_load(text) == text)
-    except yaml.YAMLError:
-        return False
+# Managed nodes are brought up in this order: those of a row once the row before is active.
+STAGES = (
+    (Role.CELL,),
+    (Role.ARM, Role.CAMERA, Role.RECORDER),
+    (Role.POLICY, Role.HAND),
+)
 
 
 @dataclass(frozen=True)
@@ -107,8 +64,12 @@ def simulated_cell(
     address: str = '127.0.0.2',
     series: str = 'e-Series',
     rate_hz: int = 125,
+    planning: Mapping[str, Any] | None = None,
 ) -> list[Process]:
-    """The graph without its conductor: the cell, its cameras, the executor, the policy."""
+    """The graph without its conductor: the cell, its cameras, the executor, the policy.
+
+    planning: further parameters of the inference node.
+    """
     policy = policy or shipped(DEFAULT_POLICY)
     robot = robot or share('config', 'robots', 'ur5e_sim.yaml')
     task, checkpoint = policy.task, policy.checkpoint
@@ -118,8 +79,41 @@ def simulated_cell(
         Process(
             'executor', {'task': task, 'robot': robot, 'address': address, 'rate_hz': rate_hz}
         ),
-        Process('policy', {'task': task, 'robot': robot, 'checkpoint': checkpoint}),
+        Process(
+            'policy', {'task': task, 'robot': robot, 'checkpoint': checkpoint, **(planning or {})}
+        ),
     ]
+
+
+def planning(transition: str = '', added_latency_ms: float = 0.0) -> dict[str, Any]:
+    """Parameters of the inference node: how chunks are joined ('': as it likes), and a delay."""
+    given: dict[str, Any] = {'transition': transition} if transition else {}
+    if added_latency_ms:
+        given['added_latency_ms'] = float(added_latency_ms)
+    return given
+
+
+def supervised(graph: Sequence[Process]) -> list[Process]:
+    """`graph` with a manager, which brings its nodes up in order and watches over them."""
+
+    def names(*roles: Role, within: str = ',') -> str:
+        return ','.join(within.join(p.nodes) for p in graph if p.role in roles)
+
+    stages = [stage for stage in (names(*roles, within='>') for roles in STAGES) if stage]
+    manager = Process(
+        'manager',
+        {
+            'stages': stages,
+            'policy_needs': names(Role.POLICY, Role.CAMERA),
+            'teleoperation_needs': names(Role.HAND),
+        },
+    )
+    managed = {role for roles in STAGES for role in roles}
+    members = [
+        replace(p, parameters={**p.parameters, 'autostart': False}) if p.role in managed else p
+        for p in graph
+    ]
+    return [*members, manager]
 
 
 def demo(
@@ -130,20 +124,29 @@ def demo(
     graph = simulated_cell(**cell)
     policy = graph[-1].parameters
     parameters |= {'checkpoint': policy['checkpoint'], 'task': policy['task']}
-    return [*graph, Process('rollout', parameters, leads=True)]
+    return [*supervised(graph), Process('rollout', parameters, leads=True)]
 
 
 def robot(
-    robot: Path, task: Path, checkpoint: Path | None = None, device: Path | None = None
+    robot: Path,
+    task: Path,
+    checkpoint: Path | None = None,
+    device: Path | None = None,
+    planning: Mapping[str, Any] | None = None,
 ) -> list[Process]:
-    """A real arm: its cameras and the executor; a policy and a person's device where given."""
+    """A real arm: its cameras and the executor; a policy and a person's device where given.
+
+    planning: further parameters of the inference node.
+    A manager brings them up and watches over them.
+    """
     given = {'task': task.resolve(), 'robot': robot.resolve()}
     graph = [*cameras(task, robot.resolve()), Process('executor', given)]
     if checkpoint is not None:
-        graph.append(Process('policy', {**given, 'checkpoint': checkpoint.resolve()}))
+        policy = {**given, 'checkpoint': checkpoint.resolve(), **(planning or {})}
+        graph.append(Process('policy', policy))
     if device is not None:
         graph.append(Process('teleop', {'task': task.resolve(), 'device': device.resolve()}))
-    return graph
+    return supervised(graph)
 
 
 def demonstration(
@@ -176,15 +179,42 @@ def latency(
     )
     if attach:
         return [measuring]
+    seen = [
+        camera(name, robot, address if settings.simulated else '') for name in settings.cameras
+    ]
+    return [*_moving_arm(robot, settings, address), *seen, measuring]
+
+
+def calibrate_servo(
+    robot: Path,
+    settings: Robot,
+    out: Path,
+    seconds: float,
+    address: str,
+    attach: bool,
+    lookahead_s: float,
+    gain: float,
+) -> list[Process]:
+    """The process that measures how the arm follows, and unless `attach` an executor for it."""
+    measuring = Process('calibrate_servo', {'out': out, 'seconds': float(seconds)}, leads=True)
+    if attach:
+        return [measuring]
+    servo = {'lookahead_s': float(lookahead_s), 'gain': float(gain)}
+    # Every tick is said: the lag is a few of them.
+    said = {'state_rate_hz': settings.rate_hz}
+    return [*_moving_arm(robot, settings, address, **servo, **said), measuring]
+
+
+def _moving_arm(robot: Path, settings: Robot, address: str, **executor: Any) -> list[Process]:
+    """An executor that plays what a measuring process sends, and the cell where it is simulated.
+
+    executor: further parameters of it.
+    """
     cell = [Process('sim', {'address': address})] if settings.simulated else []
     # Any task with Cartesian actions will do: no policy runs.
     task = share('config', 'tasks', 'pusht_cell.yaml')
-    return [
-        *cell,
-        *(camera(name, robot, address if settings.simulated else '') for name in settings.cameras),
-        Process('executor', {'task': task, 'robot': robot, 'address': address}),
-        measuring,
-    ]
+    given = {'task': task, 'robot': robot, 'address': address}
+    return [*cell, Process('executor', {**given, **executor})]
 
 
 def record(task: Path, robot: Path, folder: Path, **settings: Any) -> list[Process]:
@@ -200,133 +230,22 @@ def replay(
     robot: Path | None = None,
     speed: float = 1.0,
     plays: bool = True,
+    planning: Mapping[str, Any] | None = None,
 ) -> list[Process]:
     """A bag through a policy and an executor that moves nothing, on the time of the bag.
 
     Task and robot are those of the bag, unless `robot` is given. Without `plays` something else
-    plays the bag, with its clock (ros2 bag play --clock). Raises BagError, yamlfile.ConfigError.
+    plays the bag, with its clock (ros2 bag play --clock). planning: further parameters of the
+    inference node. Raises BagError, yamlfile.ConfigError.
     """
     task, recorded_robot = write_settings(bag, out)
     given = {'task': task.resolve(), 'robot': (robot or recorded_robot).resolve()}
     timed = {**given, 'use_sim_time': True}
     graph = [
         Process('executor', {**timed, 'dry_run': True, 'speed': float(speed)}),
-        Process('policy', {**timed, 'checkpoint': checkpoint.resolve()}),
+        Process('policy', {**timed, 'checkpoint': checkpoint.resolve(), **(planning or {})}),
     ]
     if plays:
         parameters = {'bag': bag.resolve(), 'speed': float(speed), 'out': out.resolve()}
         graph.append(Process('replay', parameters, leads=True))
     return graph
-
-
-def environment() -> dict[str, str]:
-    """What every process of a graph needs to find in its environment."""
-    # Fast DDS 3 (Kilted, and the PyPI wheels) renamed the variable.
-    older = os.environ.get('ROS_DISTRO') in ('humble', 'iron', 'jazzy')
-    profiles = 'FASTRTPS_DEFAULT_PROFILES_FILE' if older else 'FASTDDS_DEFAULT_PROFILES_FILE'
-    variables = {
-        profiles: str(share('config', 'fastdds.xml')),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        # One thread for each numerical library: the graph has more processes than cores.
-        'OMP_NUM_THREADS': '1',
-        'OPENBLAS_NUM_THREADS': '1',
-        'LP_NUM_THREADS': '0',
-        'MUJOCO_GL': os.environ.get('MUJOCO_GL', 'osmesa'),
-        'PYTHONUNBUFFERED': '1',
-    }
-    if 'ROS_DISTRO' not in os.environ:
-        # The PyPI wheels keep the ament index in the venv itself.
-        variables['AMENT_PREFIX_PATH'] = os.environ.get('AMENT_PREFIX_PATH', sys.prefix)
-    return variables
-
-
-def free_domain() -> int:
-    """The ROS domain to use: the user's own if set, else a random one: graphs must not mix."""
-    # 101 domains are free of port conflicts on every system (ROS 2, "The ROS_DOMAIN_ID").
-    return int(os.environ.get('ROS_DOMAIN_ID', random.SystemRandom().randint(1, 101)))
-
-
-class GraphError(RuntimeError):
-    """A process of a graph ended before its time; the text names it and its log."""
-
-
-@dataclass
-class Graph:
-    """Running processes, by name."""
-
-    processes: dict[str, subprocess.Popen[bytes]]
-    logs: Path
-    leader: str | None
-
-    def wait(self, timeout_s: float) -> None:
-        """Until the leading process ends well; raises GraphError if another ends first."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            for name, process in self.processes.items():
-                code = process.poll()
-                if code is None:
-                    continue
-                if name == self.leader and code == 0:
-                    return
-                if name == self.leader:
-                    raise GraphError(f'{name} did not succeed; logs of the rest: {self.logs}')
-                raise GraphError(
-                    f'process {name!r} ended with code {code}; its last words:\n'
-                    f'{last_words(self.logs / f"{name}.log")}'
-                )
-            time.sleep(0.1)
-        raise GraphError(f'{self.leader!r} was not done within {timeout_s:.0f} s')
-
-
-@contextmanager
-def running(graph: Sequence[Process], logs: Path, domain: int) -> Iterator[Graph]:
-    """Start the processes of `graph`, and end them all on the way out.
-
-    What the leading process prints goes to the terminal, everything else to `logs`/<name>.log.
-    """
-    logs.mkdir(parents=True, exist_ok=True)
-    variables = {**os.environ, **environment(), 'ROS_DOMAIN_ID': str(domain)}
-    # The mark of the PyPI wheels says that this interpreter found its libraries; a child must look
-    # for itself.
-    variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
-    started: dict[str, subprocess.Popen[bytes]] = {}
-    leader = next((p.name for p in graph if p.leads), None)
-    try:
-        for process in graph:
-            with (logs / f'{process.name}.log').open('wb') as log:
-                started[process.name] = subprocess.Popen(
-                    process.command(),
-                    env=variables,
-                    stdin=subprocess.DEVNULL,
-                    stdout=None if process.leads else log,
-                    stderr=None if process.leads else subprocess.STDOUT,
-                    # Ctrl-C reaches this process alone, which then stops the rest in order.
-                    start_new_session=True,
-                )
-        yield Graph(started, logs, leader)
-    finally:
-        stop(list(reversed(started.values())))
-
-
-def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End processes one after the other, in the order given, so that the arm can still brake.
-
-    SIGINT first; SIGKILL for what is left after 5 seconds.
-    """
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def last_words(log: Path, lines: int = 5) -> str:
-    """The end of a log file, for an error message."""
-    try:
-        text = log.read_text(encoding='utf-8', errors='replace')
-    except FileNotFoundError:
-        return '(it wrote nothing)'
-    return '\n'.join(text.splitlines()[-lines:]) or '(it wrote nothing)'

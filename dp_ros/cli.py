@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from dp_ros import __version__
-from dp_ros.bringup import DEFAULT_POLICY, GraphError
+from dp_ros.bringup import DEFAULT_POLICY, planning
+from dp_ros.commands import benchmark
 from dp_ros.data.episode import Frames
 from dp_ros.paths import share
+from dp_ros.running import GraphError
 
 app = typer.Typer(
-    help='Diffusion Policy on a real arm through ROS 2: demonstrate, train, evaluate, run.',
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +27,9 @@ dataset = typer.Typer(help='Demonstrations: make, correct, import, look at.', no
 app.add_typer(dataset, name='dataset')
 bag = typer.Typer(help='Recorded episodes: look at, repair.', no_args_is_help=True)
 app.add_typer(bag, name='bag')
+app.add_typer(benchmark.app, name='benchmark')
+calibrate = typer.Typer(help='Measure the robot, for its robot file.', no_args_is_help=True)
+app.add_typer(calibrate, name='calibrate')
 console = Console()
 
 # A task or recipe may be given by the name of a file that ships, or by a path.
@@ -66,9 +70,17 @@ class Joins(str, Enum):
     """How chunks are joined (learning/transition.py)."""
 
     switch = 'switch'
+    ensemble = 'ensemble'
     replacement = 'replacement'
     guided = 'guided'
     coherent = 'coherent'
+    prefix = 'prefix'
+
+
+Transition = Annotated[
+    Joins | None,
+    typer.Option(help="How a chunk takes over; default: the robot's, and switch in lock-step."),
+]
 
 
 class Commander(str, Enum):
@@ -103,6 +115,20 @@ class Rate(str, Enum):
     hz_500 = '500'
 
 
+@app.callback()
+def secured(
+    keystore: Annotated[
+        Path | None, typer.Option(help='Keystore of SROS2 (docs/security.md): ROS is secured.')
+    ] = None,
+) -> None:
+    """Diffusion Policy on a real arm through ROS 2: demonstrate, train, evaluate, run."""
+    if keystore is not None:
+        from dp_ros.ros_process import security
+
+        # Every process that a command starts inherits it.
+        os.environ.update(security(keystore))
+
+
 @app.command()
 def demo(
     out: Out = Path('out/demo'),
@@ -123,13 +149,17 @@ def demo(
     ] = None,
     series: Annotated[Series, typer.Option(help='Controller to simulate.')] = Series.e_series,
     rate_hz: Annotated[Rate, typer.Option(help='Rate of the command stream.')] = Rate.hz_125,
+    transition: Transition = None,
+    added_latency_ms: Annotated[
+        float, typer.Option(min=0, help='Let each chunk come so much later, as an experiment.')
+    ] = 0.0,
 ) -> None:
     """Run the whole graph on the simulated cell and report."""
     from dp_ros.commands import demo as command
 
     command.run(
         out, episodes, seed, video, policy.value, checkpoint, robot, address, series.value,
-        int(rate_hz.value), console,
+        int(rate_hz.value), planning(_name(transition), added_latency_ms), console,
     )  # fmt: skip
 
 
@@ -161,6 +191,28 @@ def latency(
     from dp_ros.commands import latency as command
 
     command.run(robot, out, seconds, attach, dry, console)
+
+
+@calibrate.command('servo')
+def calibrate_servo(
+    robot: Annotated[Path, typer.Argument(help='Robot file.')],
+    out: Out = Path('out/servo'),
+    seconds: Annotated[float, typer.Option(min=5, max=120, help='How long the arm moves.')] = 10.0,
+    lookahead: Annotated[
+        list[float] | None, typer.Option(help='Another lookahead to measure [s]; may be repeated.')
+    ] = None,
+    gain: Annotated[
+        list[float] | None, typer.Option(help='Another gain to measure; may be repeated.')
+    ] = None,
+    attach: Annotated[bool, typer.Option(help='Use the graph that runs in this domain.')] = False,
+    write: Annotated[
+        bool, typer.Option('--write', help='Write the lead into the robot file.')
+    ] = False,
+) -> None:
+    """Measure how late the arm follows its commands. The arm moves by 3 cm."""
+    from dp_ros.commands import calibrate as command
+
+    command.servo(robot, out, seconds, lookahead or [], gain or [], attach, write, console)
 
 
 @app.command()
@@ -196,6 +248,19 @@ def record(
     choices = command.Choices(operator, frames.value, jpeg_quality, h264_crf, partial)
     files = _shipped(task, TASKS), _shipped(robot, ROBOTS)
     command.run(*files, out, choices, seconds, console)
+
+
+@app.command()
+def top(
+    once: Annotated[bool, typer.Option('--once', help='Print one page, and end.')] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help='Show it, or listen, for so long.')
+    ] = None,
+) -> None:
+    """Why did the arm stop? The health of the graph in this ROS domain, on one page."""
+    from dp_ros.commands import top as command
+
+    command.run(once, seconds, console)
 
 
 @app.command()
@@ -303,6 +368,7 @@ def replay(
     allow_refusals: Annotated[
         bool, typer.Option('--allow-refusals', help='Even if most windows are refused.')
     ] = False,
+    transition: Transition = None,
     out: Out = Path('out/replay'),
 ) -> None:
     """Replay a bag: live through its topics, or in lock-step against a checkpoint."""
@@ -311,14 +377,16 @@ def replay(
     if not lockstep:
         from dp_ros.commands import replay_live
 
-        replay_live.run(folder, checkpoint, robot, speed, out, console)
+        name = _name(transition)
+        replay_live.run(folder, checkpoint, robot, speed, out, console, name)
         return
     from dp_ros.commands import replay_lockstep as command
     from dp_ros.replay import injection
     from dp_ros.replay.replay import Declared
 
     links = injection.parse(latency_ms or [], jitter_ms or [], drop or [], seed)
-    declared = Declared(seed, round(processing_ms * 1e6), links)
+    joins = (transition or Joins.switch).value
+    declared = Declared(seed, round(processing_ms * 1e6), links, joins)
     judgement = command.Judgement(
         reference, update_reference, tolerance, max_error, allow_refusals
     )
@@ -554,6 +622,10 @@ def main() -> None:
         text = Text.assemble(('error: ', 'red'), str(error))
         Console(stderr=True).print(text, soft_wrap=True)
         sys.exit(1)
+
+
+def _name(transition: Joins | None) -> str:
+    return transition.value if transition else ''
 
 
 def _shipped(name: str, folder: tuple[str, ...]) -> Path:

@@ -1,35 +1,65 @@
 """A graph of bringup.py as launch actions: what every launch file of this package shares.
 
-`launch` and `launch_ros` belong to an installed ROS 2; nothing else imports this module.
+`launch` and `launch_ros` belong to an installed ROS 2; nothing else imports this module. What ends
+before its time is started again by launch, each time after the same pause; one that is lost again
+and again is not brought up any more by the manager (core/supervisor.py). On Ctrl-C launch stops
+all processes at once: the executor brakes by itself.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
-from launch.actions import OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dp_ros import bringup
+from dp_ros.ros_process import Process, enclave, environment, security
 
+RESPAWN_DELAY_S = 2.0
 Value = Callable[[str], str]
 
 
 def description(
-    arguments: list[object], graph: Callable[[Value], list[bringup.Process]]
+    arguments: list[object], graph: Callable[[Value], list[Process]]
 ) -> LaunchDescription:
     """A launch description: `graph` is given a function that tells the value of an argument."""
 
-    def nodes(context: LaunchContext) -> list[Node]:
-        return [_node(p) for p in graph(lambda name: LaunchConfiguration(name).perform(context))]
+    def actions(context: LaunchContext) -> list[Action]:
+        def value(name: str) -> str:
+            return str(LaunchConfiguration(name).perform(context))
 
-    variables = [SetEnvironmentVariable(k, v) for k, v in bringup.environment().items()]
-    return LaunchDescription([*arguments, *variables, OpaqueFunction(function=nodes)])
+        keystore = value('security')
+        variables = environment() | (security(Path(keystore)) if keystore else {})
+        return [
+            *(SetEnvironmentVariable(name, text) for name, text in variables.items()),
+            *(_node(process) for process in graph(value)),
+        ]
+
+    secured = DeclareLaunchArgument(
+        'security', default_value='', description='keystore of SROS2; empty: ROS is not secured'
+    )
+    return LaunchDescription([*arguments, secured, OpaqueFunction(function=actions)])
 
 
-def _node(process: bringup.Process) -> Node:
+def transition() -> DeclareLaunchArgument:
+    """The argument `transition`: learning/transition.py, or empty."""
+    return DeclareLaunchArgument(
+        'transition',
+        default_value='',
+        choices=['', 'switch', 'ensemble', 'replacement', 'guided', 'coherent', 'prefix'],
+        description="how a chunk takes over from the one before; empty: by the node's default",
+    )
+
+
+def _node(process: Process) -> Node:
     parameters = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in process.parameters.items()
@@ -39,6 +69,9 @@ def _node(process: bringup.Process) -> Node:
         executable=process.executable,
         name=process.node or None,
         parameters=[parameters],
+        ros_arguments=['--enclave', enclave(process.name)],
         output='screen',
+        respawn=process.restarted,
+        respawn_delay=RESPAWN_DELAY_S,
         on_exit=Shutdown(reason=f'{process.name} is done') if process.leads else None,
     )

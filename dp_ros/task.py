@@ -147,6 +147,10 @@ class CartesianAction(yamlfile.Settings):
         quaternion = rotations.quaternion_from_rotation_vector(vector)
         return np.concatenate([position, quaternion], axis=-1)
 
+    def actions(self, poses: Array) -> Array:
+        """The inverse: poses (..., 7) -> components (..., k), rotations by the shortest vector."""
+        return pose_components(poses, self.components)
+
 
 class JointAction(yamlfile.Settings):
     """Actions are joint positions [rad] of the named joints."""

@@ -20,6 +20,7 @@ ARGUMENTS = [
         choices=['dp_ros', 'none'],
         description='none: play it yourself, with `ros2 bag play --clock`',
     ),
+    launching.transition(),
 ]
 
 
@@ -31,6 +32,7 @@ def _graph(value):
         Path(value('robot')) if value('robot') else None,
         float(value('speed')),
         value('player') == 'dp_ros',
+        bringup.planning(value('transition')),
     )
 
 

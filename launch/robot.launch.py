@@ -18,6 +18,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'device', default_value='', description='device file of a person; empty: nobody'
     ),
+    launching.transition(),
 ]
 
 
@@ -27,6 +28,7 @@ def _graph(value):
         Path(value('task')),
         Path(value('checkpoint')) if value('checkpoint') else None,
         Path(value('device')) if value('device') else None,
+        planning=bringup.planning(value('transition')),
     )
 
 

@@ -28,6 +28,10 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'rate_hz', default_value='125', choices=['125', '500'], description='command stream'
     ),
+    launching.transition(),
+    DeclareLaunchArgument(
+        'added_latency_ms', default_value='0', description='experiment: chunks come so much later'
+    ),
 ]
 
 
@@ -41,6 +45,7 @@ def _graph(value):
         address=value('address'),
         series=value('series'),
         rate_hz=int(value('rate_hz')),
+        planning=bringup.planning(value('transition'), float(value('added_latency_ms'))),
     )
 
 

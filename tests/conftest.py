@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dp_ros import bringup, cli
+from dp_ros import cli
+from dp_ros.ros_process import environment
 
-os.environ.update(bringup.environment())
+os.environ.update(environment())
 
 # Tests of running processes, which share two noisy cores with each other: one that fails is run
 # once more, and the report counts it (R).
@@ -25,8 +26,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=1))
 
 
-@pytest.fixture
-def domain(monkeypatch):
+@contextlib.contextmanager
+def reserved_domain():
     """A ROS_DOMAIN_ID that no other test uses now, in this run or in another one here."""
     locks = Path(tempfile.gettempdir()) / f'dp_ros_domains_{os.getuid()}'
     locks.mkdir(exist_ok=True)
@@ -34,10 +35,24 @@ def domain(monkeypatch):
     for number in random.SystemRandom().sample(range(1, 102), 101):
         with (locks / str(number)).open('w') as lock, contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            monkeypatch.setenv('ROS_DOMAIN_ID', str(number))
             yield number
             return
     pytest.fail('every ROS domain is taken by a running test')
+
+
+@pytest.fixture
+def domain(monkeypatch):
+    """A ROS_DOMAIN_ID that no other test uses now, in this run or in another one here."""
+    with reserved_domain() as number:
+        monkeypatch.setenv('ROS_DOMAIN_ID', str(number))
+        yield number
+
+
+@pytest.fixture(scope='session')
+def session_domain():
+    """The same, for graphs that several tests share."""
+    with reserved_domain() as number:
+        yield number
 
 
 @pytest.fixture

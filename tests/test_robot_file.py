@@ -57,6 +57,21 @@ def test_shipped_robots_load_and_survive_a_round_trip(path):
         (('joint', 'speed'), [1, 1, 1, 1, 1, 0], ['must be above 0']),
         (('joint', 'acceleration'), [1, -1, 1, 1, 1, 1], ['must be above 0']),
         (('joint', 'step'), 0, ['joint.step']),
+        (('cartesian', 'jerk'), 0, ['cartesian.jerk', 'greater than 0']),
+        (('cartesian', 'table_z'), 0.4, ['table_z 0.4 must lie below the top of the workspace']),
+        (
+            ('cartesian', 'keep_out'),
+            {'all': {'low': [0, -1, -1], 'high': [1, 1, 1]}},
+            ["keep_out 'all' swallows the whole workspace"],
+        ),
+        (
+            ('cartesian', 'keep_out'),
+            {'flat': {'low': [0, 0, 0], 'high': [1, 1, 0]}},
+            ['must lie below high'],
+        ),
+        (('joint', 'jerk'), [1, 1, 1, 1, 1, 0], ['must be above 0']),
+        (('joint', 'margin'), 3.2, ['margin 3.2 leaves nothing of a joint']),
+        (('joint', 'stop_at'), 0.01, ['stop_at 0.01 must lie below slow_from 0.006']),
         (('cameras',), {'two words': REAL}, ['cameras.two words']),
         (
             ('cameras',),
@@ -89,6 +104,26 @@ def test_a_wrong_robot_file_names_the_key(place, value, words):
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+def test_an_older_robot_file_gets_limits_that_work():
+    content = yaml.safe_load(CELL.read_text())
+    for name in ('jerk', 'table_z', 'angular_jerk'):
+        del content['cartesian'][name]
+    for name in ('jerk', 'margin', 'slow_from', 'stop_at'):
+        del content['joint'][name]
+    made = yamlfile.parse(Robot, content, 'cell.yaml').safety(TASK)
+    np.testing.assert_allclose(made.axes.jerk, 2000 / np.sqrt(3))
+    assert (made.joint.margin, made.joint.slow_from, made.joint.stop_at) == (0.1, 0.006, 0.002)
+    assert made.tool.table_z == -np.inf
+
+
+def test_boxes_to_keep_out_of_and_the_table_reach_the_limits_by_name():
+    content = changed(('cartesian', 'keep_out'), {'post': {'low': [0, 0, 0], 'high': [1, 1, 1]}})
+    content['cartesian']['table_z'] = 0.02
+    tool = yamlfile.parse(Robot, content, 'cell.yaml').safety(TASK).tool
+    assert [box.reason for box in tool.keep_out] == ['keep-out post']
+    assert tool.table_z == 0.02
+
+
 def test_the_limits_are_those_of_the_tasks_action_space():
     robot = load_robot(CELL)
     cartesian = robot.safety(TASK)
@@ -119,7 +154,7 @@ def test_the_total_acceleration_of_the_tcp_keeps_its_limit_in_every_direction(se
         if tick % 15 == 0:
             target = np.concatenate([rng.uniform(limits.axes.low, limits.axes.high), [0, 0, 0, 1]])
         braking = rng.random() < 0.1
-        motion = limits.brake(motion, dt) if braking else limits.follow(motion, target, dt)[0]
+        motion = limits.brake(motion) if braking else limits.follow(motion, target, dt)[0]
         sent.append(motion.setpoint[:3])
     velocity = np.diff(sent, axis=0) / dt
     total = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / dt

@@ -37,10 +37,11 @@ class KinematicPlant:
 class Peer:
     """Context manager: a controller in a child process, ready when entered."""
 
-    def __init__(self, series='e-Series', address=None):
+    def __init__(self, series='e-Series', address=None, unlock_after_s=0.3):
+        self.series = series
         self.address = address or free_address()
         self._process = subprocess.Popen(
-            [sys.executable, '-m', 'tests.ur_peer', self.address, series],
+            [sys.executable, '-m', 'tests.ur_peer', self.address, series, f'{unlock_after_s}'],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -62,6 +63,10 @@ class Peer:
         self._process.stdin.flush()
         self._expect('ok')
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def signal(self, number):
         self._process.send_signal(number)
 
@@ -78,8 +83,9 @@ class Peer:
             raise RuntimeError(f'controller process said {line!r}; expected {word!r}')
 
 
-async def _serve(address, series):
-    controller = URController(KinematicPlant(), address, series)
+async def _serve(address, series, unlock_after_s):
+    plant = KinematicPlant()
+    controller = URController(plant, address, series, unlock_after_s=float(unlock_after_s))
     await controller.start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -100,6 +106,6 @@ async def _serve(address, series):
 
 
 if __name__ == '__main__':
-    asyncio.run(_serve(sys.argv[1], sys.argv[2]))
+    asyncio.run(_serve(*sys.argv[1:4]))
     # The reading thread may still hold stdin, which a normal exit would wait for.
     os._exit(0)

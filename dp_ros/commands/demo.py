@@ -1,15 +1,19 @@
 """dp-ros demo: start the simulated cell's graph, run episodes, stop everything, tell."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dp_ros import bringup
+from dp_ros.core.backoff import Backoff
 from dp_ros.learning.checkpoint_folder import require_files
+from dp_ros.ros_process import free_domain
+from dp_ros.running import running
 from dp_ros.sim import scene_feed
 from dp_ros.sim.ur_controller import PORTS
 from dp_ros.sim.ur_ports import is_free
@@ -30,9 +34,10 @@ def run(
     address: str | None,
     series: str,
     rate_hz: int,
+    planning: Mapping[str, Any],
     console: Console,
 ) -> None:
-    """Run the demo; raises bringup.GraphError or OSError with a sentence."""
+    """Run the demo; raises GraphError or OSError with a sentence."""
     chosen = bringup.trained(checkpoint.resolve()) if checkpoint else bringup.shipped(policy)
     require_files(chosen.checkpoint)
     address = address or free_address()
@@ -46,14 +51,19 @@ def run(
         address=address,
         series=series,
         rate_hz=rate_hz,
+        planning=planning,
     )
-    domain = bringup.free_domain()
+    domain = free_domain()
     (out / 'report.json').unlink(missing_ok=True)
     console.print(
         f'starting {", ".join(p.name for p in graph)}: a UR controller at {address}, '
         f'ROS_DOMAIN_ID={domain}; logs in {out / "logs"}'
     )
-    with bringup.running(graph, out / 'logs', domain) as processes:
+
+    def tell(text: str) -> None:
+        console.print(Text(text, 'yellow'), soft_wrap=True)
+
+    with running(graph, out / 'logs', domain, Backoff(), tell) as processes:
         processes.wait(GRAPH_START_S + episodes * EPISODE_S)
     report = json.loads((out / 'report.json').read_text(encoding='utf-8'))
     console.print(table(report))

@@ -6,6 +6,8 @@ from rich.console import Console
 
 from dp_ros import bringup
 from dp_ros.commands.demo import free_address
+from dp_ros.ros_process import free_domain
+from dp_ros.running import running
 from dp_ros.task import load_task
 
 START_S = 60.0
@@ -16,7 +18,7 @@ TASKS = ('pusht_cell', 'pusht_cell_image')
 
 
 def run(task: Path, robot: Path, out: Path, episodes: int, seed: int, console: Console) -> None:
-    """Record `episodes` into the folder `out`; raises ValueError or bringup.GraphError."""
+    """Record `episodes` into the folder `out`; raises ValueError or GraphError."""
     name = load_task(task).name
     if name not in TASKS:
         raise ValueError(
@@ -26,11 +28,11 @@ def run(task: Path, robot: Path, out: Path, episodes: int, seed: int, console: C
     graph = bringup.demonstration(
         out, task.resolve(), robot.resolve(), free_address(), episodes, seed
     )
-    domain = bringup.free_domain()
+    domain = free_domain()
     console.print(
         f'starting {", ".join(p.name for p in graph)}; ROS_DOMAIN_ID={domain}; logs in '
         f'{out / "logs"}'
     )
-    with bringup.running(graph, out / 'logs', domain) as processes:
+    with running(graph, out / 'logs', domain) as processes:
         processes.wait(START_S + episodes * EPISODE_S)
     console.print(f'{episodes} episodes in {out}; next: dp-ros dataset build {out} -o SET')

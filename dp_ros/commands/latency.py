@@ -1,17 +1,18 @@
 """dp-ros latency: how far each camera's stamps lie behind its captures, into the robot file."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from ruamel.yaml import YAML
 
-from dp_ros import atomic, bringup, yamlfile
+from dp_ros import bringup
+from dp_ros.commands import robot_edit
 from dp_ros.commands.demo import free_address
 from dp_ros.robot import Robot, load_robot
+from dp_ros.ros_process import free_domain
+from dp_ros.running import running
 
 START_S = 60.0
 # Below this the camera has hardly seen the arm move, and its latency is a guess.
@@ -22,7 +23,7 @@ def run(robot: Path, out: Path, seconds: float, attach: bool, dry: bool, console
     """Measure the cameras of `robot` and write the latencies into that file, unless `dry`.
 
     attach: use the executor and the cameras that run already. Raises ValueError where a camera saw
-    too little, bringup.GraphError or OSError.
+    too little, GraphError or OSError.
     """
     settings = load_robot(robot)
     if not settings.cameras:
@@ -35,7 +36,7 @@ def run(robot: Path, out: Path, seconds: float, attach: bool, dry: bool, console
         f'the arm at {address} is about to move its tip by 3 cm around where it stands, for '
         f'{seconds:.0f} s; cameras: {", ".join(settings.cameras)}'
     )
-    with bringup.running(graph, out / 'logs', bringup.free_domain()) as processes:
+    with running(graph, out / 'logs', free_domain()) as processes:
         processes.wait(START_S + seconds)
     found = json.loads(figures.read_text(encoding='utf-8'))
     console.print(table(found, settings))
@@ -71,14 +72,9 @@ def table(figures: dict[str, Any], robot: Robot) -> Table:
 
 def write(path: Path, latencies_s: dict[str, float]) -> None:
     """Set latencies in a robot file and leave the rest of it, comments too, as it is."""
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 99
-    content = editor.load(path.read_text(encoding='utf-8'))
-    known = content.setdefault('latencies_s', {})
-    for topic, value in latencies_s.items():
-        known[topic] = round(value, 4)
-    text = io.StringIO()
-    editor.dump(content, text)
-    yamlfile.parse(Robot, YAML(typ='safe').load(text.getvalue()), str(path))
-    atomic.write_text(path, text.getvalue())
+
+    def change(content: Any) -> None:
+        known = content.setdefault('latencies_s', {})
+        known.update({topic: round(value, 4) for topic, value in latencies_s.items()})
+
+    robot_edit.edit(path, change)

@@ -20,6 +20,8 @@ from dp_ros import bringup
 from dp_ros.commands import record_line
 from dp_ros.commands.terminal_keys import key_by_key
 from dp_ros.robot import load_robot
+from dp_ros.ros_process import environment
+from dp_ros.running import Graph, GraphError, last_words, running
 from dp_ros.task import load_task
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def run(
     """Record episodes of the graph that runs in this ROS domain, until q, Ctrl-C or a signal.
 
     Where no person sits at a terminal, or `seconds` are given, one episode is recorded, whose
-    outcome stays unknown. Raises ValueError or bringup.GraphError.
+    outcome stays unknown. Raises ValueError or GraphError.
     """
     settings, cell = load_task(task), load_robot(robot)
     cell.require_cameras(settings, str(robot))
@@ -57,14 +59,14 @@ def run(
     parameters = {**vars(choices), 'revision': revision()}
     # A recorder joins a graph that runs already: in the domain that ROS programs use by default.
     domain = int(os.environ.get('ROS_DOMAIN_ID', 0))
-    os.environ.update(bringup.environment())
+    os.environ.update(environment())
     from dp_ros.nodes.record_console import connected
 
     graph = bringup.record(task, robot, out, **parameters)
     with (
         _terminable(),
         contextlib.suppress(KeyboardInterrupt),
-        bringup.running(graph, out / 'logs', domain) as processes,
+        running(graph, out / 'logs', domain) as processes,
         connected(domain) as recorder,
     ):
         view = _View(recorder, processes, nominal)
@@ -77,11 +79,9 @@ def run(
 
 
 class _View:
-    """The recorder as it is shown; raises bringup.GraphError once its process has ended."""
+    """The recorder as it is shown; raises GraphError once its process has ended."""
 
-    def __init__(
-        self, recorder: 'RecordConsole', graph: bringup.Graph, nominal: dict[str, float]
-    ) -> None:
+    def __init__(self, recorder: 'RecordConsole', graph: Graph, nominal: dict[str, float]) -> None:
         self.recorder, self._graph, self._nominal = recorder, graph, nominal
 
     def wait_until_ready(self) -> None:
@@ -90,7 +90,7 @@ class _View:
         while self.recorder.status is None:
             self.check()
             if time.monotonic() > deadline:
-                raise bringup.GraphError(
+                raise GraphError(
                     f'the recorder was not ready within {START_S:.0f} s; its last words:\n'
                     f'{self._last_words()}'
                 )
@@ -100,7 +100,7 @@ class _View:
         """Raise if the recorder is gone."""
         code = self._graph.processes['recorder'].poll()
         if code is not None:
-            raise bringup.GraphError(
+            raise GraphError(
                 f'the recorder ended with code {code}; its last words:\n{self._last_words()}'
             )
 
@@ -116,7 +116,7 @@ class _View:
         return record_line.line(status.message, self.failed, values, self._nominal)
 
     def _last_words(self) -> str:
-        return bringup.last_words(self._graph.logs / 'recorder.log')
+        return last_words(self._graph.logs / 'recorder.log')
 
 
 def attend(view: _View, console: Console) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from dp_ros import bringup
 from dp_ros.core.teleop import AXES, AxisName
+from dp_ros.ros_process import Process, environment
 from dp_ros.task import load_task
 from dp_ros.teleop_config import KeyboardInput, Teleop, load_teleop
 
@@ -23,8 +23,8 @@ def run(device: Path, task: Path, console: Console) -> None:
     settings.twist_map(free, str(device))
     console.print(guide(settings, free))
     console.file.flush()
-    node = bringup.Process('teleop', {'device': device.resolve(), 'task': task.resolve()})
-    variables = {**os.environ, **bringup.environment()}
+    node = Process('teleop', {'device': device.resolve(), 'task': task.resolve()})
+    variables = {**os.environ, **environment()}
     # The mark of the PyPI wheels says that this interpreter found its libraries; the next one must
     # look for itself.
     variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)

@@ -27,6 +27,7 @@ class Verdict(enum.Enum):
     NOT_ARMED = 'refused: the policy does not command the arm'
     OLD_EPOCH = 'refused: it was planned before the arm was armed'
     FAR_FROM_ARM = 'refused: its first waypoint lies too far from the arm'
+    LEAP = 'refused: it leaps further than any arm can follow'
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,13 @@ class Schedule:
         stamps = np.array(self.stamps_ns, dtype=np.int64)
         setpoint: Array = trajectory.sample(stamps, self.waypoints, grid, self.pose)[0]
         return setpoint
+
+    def near(self, time_ns: int) -> Array:
+        """The setpoint at `time_ns`; outside the schedule the nearest end of it."""
+        assert self.waypoints is not None, 'nothing was ever committed'
+        found = self.due(min(max(time_ns, self.stamps_ns[0]), self.stamps_ns[-1]))
+        assert found is not None
+        return found
 
     def remaining_ns(self, now_ns: int) -> int:
         """Time until the last committed waypoint; 0 when there is none."""

@@ -26,7 +26,11 @@ class DelayHistory:
 
     @property
     def expected_ns(self) -> int:
-        """A delay that the next chunk exceeds with a probability of at most 1 - confidence.
+        """A delay that the next chunk exceeds with a probability of at most 1 - confidence."""
+        return self.quantile_ns(self.confidence)
+
+    def quantile_ns(self, probability: float) -> int:
+        """A delay that the next chunk does not exceed with this `probability`.
 
         The order statistic of rank ceil(p (n + 1)): without assumptions on the distribution, if
         delays are exchangeable. As long as they are too few for that, the longest; 0 without any.
@@ -34,5 +38,5 @@ class DelayHistory:
         if not self.delays_ns:
             return 0
         count = len(self.delays_ns)
-        rank = min(count, math.ceil(self.confidence * (count + 1)))
+        rank = min(count, math.ceil(probability * (count + 1)))
         return sorted(self.delays_ns)[rank - 1]

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_ros.core import shift
+
 Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
 
-COARSE_S, FINE_S = 0.01, 0.001
 # Successive intervals that are averaged. The arm's motion is far slower; only the jitter of the
 # stamps is as fast as a frame, and ripples the agreement with the period of the states.
 SMOOTHED = 5
@@ -57,16 +58,11 @@ def measure(
     before, after = ends[:-1][inside], ends[1:][inside]
     seen = _smooth(np.asarray(change, float)[1:][inside])
 
-    def agreement(shift: float) -> float:
-        moved = _smooth(_path(known, positions, before - shift, after - shift))
-        return _agreement(seen, moved)
+    def agreement(late: float) -> float:
+        moved = _smooth(_path(known, positions, before - late, after - late))
+        return shift.correlation(seen, moved)
 
-    coarse = np.arange(low, high + COARSE_S / 2, COARSE_S)
-    centre = coarse[int(np.argmax([agreement(s) for s in coarse]))]
-    fine = np.arange(centre - COARSE_S, centre + COARSE_S + FINE_S / 2, FINE_S)
-    scores = np.array([agreement(s) for s in fine])
-    best = int(scores.argmax())
-    return Latency(float(fine[best] + FINE_S * _vertex(scores, best)), float(scores[best]))
+    return Latency(*shift.best(agreement, span_s))
 
 
 def _path(times: Array, positions: Array, before: Array, after: Array) -> Array:
@@ -78,18 +74,3 @@ def _path(times: Array, positions: Array, before: Array, after: Array) -> Array:
 
 def _smooth(values: Array) -> Array:
     return np.convolve(values, np.full(SMOOTHED, 1 / SMOOTHED), 'valid')
-
-
-def _agreement(a: Array, b: Array) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size > 0 else 0.0
-
-
-def _vertex(scores: Array, best: int) -> float:
-    """Offset, in steps, of the top of the parabola through the best score and its neighbours."""
-    if not 0 < best < len(scores) - 1:
-        return 0.0
-    left, top, right = scores[best - 1 : best + 2]
-    bend = left - 2 * top + right
-    return 0.0 if bend == 0 else float(0.5 * (left - right) / bend)

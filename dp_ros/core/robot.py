@@ -23,10 +23,12 @@ class ArmStatus(enum.Enum):
 
     RUNNING = 'running'
     PROGRAM_STOPPED = 'program stopped'
+    NO_REMOTE_CONTROL = 'no remote control'
     PROTECTIVE_STOP = 'protective stop'
     SAFEGUARD_STOP = 'safeguard stop'
+    NOT_OPERATIONAL = 'not operational'
     EMERGENCY_STOP = 'emergency stop'
-    FAULT = 'fault'
+    SAFETY_FAULT = 'safety fault'
     LINK_LOST = 'link lost'
 
 
@@ -38,6 +40,7 @@ class RobotState:
     joint_positions, joint_velocities: (6,) [rad], [rad/s].
     tcp_pose: (7,) in the base frame.
     tcp_wrench: (6,) force [N] and torque [Nm] at the tool centre point, base frame.
+    detail: more about the status, in a few words; may be ''.
     The arrays become read-only float64.
     """
 
@@ -47,6 +50,7 @@ class RobotState:
     tcp_pose: Array
     tcp_wrench: Array
     status: ArmStatus
+    detail: str = ''
 
     def __post_init__(self) -> None:
         for name, size in (
@@ -56,6 +60,12 @@ class RobotState:
             ('tcp_wrench', 6),
         ):
             object.__setattr__(self, name, _frozen(name, getattr(self, name), size))
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number of it is one."""
+        values = (self.joint_positions, self.joint_velocities, self.tcp_pose, self.tcp_wrench)
+        return bool(np.isfinite(np.concatenate(values)).all())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,213 +1,253 @@
 """The one place where limits are applied: a requested setpoint becomes a safe one, with reasons.
 
-The limiter follows the requested stream as a second-order system: each tick it picks a velocity
-that is within the speed and acceleration limits and from which it can still stop before the
-workspace ends. So whatever is requested, no setpoint breaks a limit. What was changed, and by
-which limit, is returned with it.
+Safe by induction. Every setpoint that is sent comes with a path to rest, one setpoint a control
+period, all of which keeps every limit. In the next period a new setpoint, nearer to what is
+requested, and its own path to rest are planned and judged; if they break a limit, gentler ones
+are tried, and if those do too, the next setpoint of the path that is known to be good is sent. So
+a verified way to stand still always exists, and nothing that was not verified is ever sent,
+whatever is requested, and whenever.
 
-Positions are treated per axis: x y z [m] of a pose, or joints [rad]; the rotation of a pose is
-limited by angular speed and acceleration.
+A moving target is followed at the distance that the arm needs to stop, v^2/(2a) + v a/(2j): where
+it stops, the arm comes to rest on it and not beyond.
 """
 
-import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from dp_ros.core import rotations
-from dp_ros.core.stamped import Array, frozen_array
-from dp_ros.core.trajectory import POSE_SIZE
+from dp_ros.core import asking, pace, profile, turning, way
+from dp_ros.core.kinematics import Kinematics
+from dp_ros.core.limits import AxisLimits, JointLimits, Limit, ToolLimits
+from dp_ros.core.motion import Motion
+from dp_ros.core.outlook import Path, misplaced, moved_too_fast, turned_too_fast
+from dp_ros.core.pace import Other, Pace
+from dp_ros.core.profile import Bounds, State
+from dp_ros.core.stamped import Array
+from dp_ros.core.way import Aim, Judged
 
-# A rotation missed by no more than this [rad] counts as followed.
+__all__ = ['AxisLimits', 'JointLimits', 'Limit', 'Motion', 'SafetyLimits', 'ToolLimits']
+
+# A rotation missed by no more than this [rad] counts as followed; one below the second is none.
 ANGULAR_TOLERANCE = 0.02
-
-
-class Limit(enum.Enum):
-    """Which limit changed a setpoint."""
-
-    NOT_FINITE = 'not finite'
-    STEP = 'step'
-    WORKSPACE = 'workspace'
-    SPEED = 'speed'
-    ACCELERATION = 'acceleration'
-    ROTATION = 'rotation'
-
-
-@dataclass(frozen=True)
-class AxisLimits:
-    """Limits of axes that move together.
-
-    low, high: (n,) bounds of the position; speed: of each axis (n,), and `total_speed` of all
-    together (a TCP's), infinite if only the axes count; acceleration: (n,) of each axis;
-    step: how far one request may lie from the present setpoint, on any axis. A request that is
-    missed by no more than `tolerance` counts as followed: some lag is what smoothness costs.
-    """
-
-    low: Array
-    high: Array
-    speed: Array
-    acceleration: Array
-    total_speed: float = np.inf
-    step: float = np.inf
-    tolerance: float = 0.005
-
-    def contains(self, position: Array, margin: float = 1e-9) -> bool:
-        """Whether a position (n,) lies within the bounds."""
-        inside = (position >= self.low - margin) & (position <= self.high + margin)
-        return bool(inside.all())
-
-
-@dataclass(frozen=True)
-class Motion:
-    """The setpoint last sent: pose (7,) or joints (n,); velocity (n,) and spin (3,) per second."""
-
-    setpoint: Array
-    velocity: Array
-    spin: Array
-
-    @classmethod
-    def at_rest(cls, setpoint: Array, pose: bool) -> 'Motion':
-        """Standing still at `setpoint`."""
-        axes = 3 if pose else len(setpoint)
-        return cls(frozen_array(setpoint), np.zeros(axes), np.zeros(3))
-
-    @property
-    def still(self) -> bool:
-        """Whether the setpoint has stopped."""
-        return not self.velocity.any() and not self.spin.any()
+NO_TURN = 1e-9
+# A plan uses this share of the limits of its own axes: nothing hangs on the last digit.
+USED = 0.999
 
 
 @dataclass(frozen=True)
 class SafetyLimits:
-    """Limits of one arm in one action space; `angular` is None for joints.
+    """Limits of one arm in one action space.
 
-    axes: x y z or the joints; angular_speed [rad/s], angular_acceleration [rad/s^2].
+    pose: whether poses are commanded, else joints; axes: those that are commanded, x y z or the
+    joints; tool and joint: limits that hold in whatever space is commanded. Without `kinematics`
+    only the limits of the commanded space are checked. angular_speed [rad/s],
+    angular_acceleration [rad/s^2] and angular_jerk [rad/s^3]: of commanded poses.
     """
 
     pose: bool
     axes: AxisLimits
+    tool: ToolLimits
+    joint: JointLimits
     angular_speed: float = 1.0
     angular_acceleration: float = 5.0
+    angular_jerk: float = 500.0
+    kinematics: Kinematics | None = field(default=None, compare=False)
 
-    def follow(self, motion: Motion, request: Array, dt: float) -> tuple[Motion, frozenset[Limit]]:
+    def standing(self, setpoint: Array, joints: Array) -> Motion:
+        """Standing still at `setpoint`; joints (n,): about where the arm's are.
+
+        Raises ValueError where no joints reach a pose.
+        """
+        motion = Motion.at_rest(setpoint, self.pose)
+        path = self._mapped(motion.path, np.asarray(joints, dtype=float))
+        if path is None:
+            raise ValueError(f'no joints of the arm reach the pose {np.round(setpoint, 4)}')
+        return Motion(path, 0, path)
+
+    def refusal(self, setpoint: Array, joints: Array) -> str:
+        """The limit that an arm breaks that stands at `setpoint`, as `standing`; '' if none."""
+        if not np.isfinite(setpoint).all():
+            return Limit.NOT_FINITE.value
+        try:
+            path = self.standing(setpoint, joints).path
+        except ValueError:
+            return Limit.SINGULARITY.value
+        return misplaced(path, self.tool, self.joint)
+
+    def follow(self, motion: Motion, request: Array, dt: float) -> tuple[Motion, frozenset[str]]:
         """One tick of `dt` seconds towards `request`, pose (7,) or joints (n,).
 
         A request that is not finite, or whose quaternion is none, brakes. Returns what to send,
         and the limits that changed it.
         """
-        sound = np.isfinite(request).all() and (
-            not self.pose or rotations.are_units(request[3:POSE_SIZE])
+        if not asking.sound(request, self.pose):
+            return self.brake(motion), frozenset({Limit.NOT_FINITE.value})
+        asked, aim, reasons = self._asked(motion, request, dt)
+        if motion.still and np.abs(aim.target - aim.start.position).max() < profile.SETTLED:
+            return replace(motion, before=motion.now, asked=asked), frozenset(reasons)
+        rate = self._pace(motion, aim)
+        path, broken = way.found(
+            motion, aim, rate.bounds, dt, lambda path: self._judged(motion, path, dt)
         )
-        if not sound:
-            return self.brake(motion, dt), frozenset({Limit.NOT_FINITE})
-        count = 3 if self.pose else len(request)
-        position, target = motion.setpoint[:count], request[:count]
-        velocity, reasons = _follow_axes(self.axes, position, motion.velocity, target, dt)
-        moved = self._bounded(position + velocity * dt)
-        if not self.pose:
-            return Motion(frozen_array(moved), velocity, motion.spin), frozenset(reasons)
-        spin, turned = self._follow_rotation(motion, request[3:], dt)
-        if turned:
-            reasons.add(Limit.ROTATION)
-        return self._moved(motion, moved, velocity, spin, dt), frozenset(reasons)
+        if path is None:
+            moved = replace(self.brake(motion), asked=asked)
+        else:
+            moved = Motion(path, 0, motion.now, asked)
+            reasons |= self._missed(path, aim, rate)
+        if broken:
+            reasons.add(broken)
+        return moved, frozenset(reasons)
 
-    def brake(self, motion: Motion, dt: float) -> Motion:
-        """One tick of the decelerated stop; once still, the setpoint stays to the bit."""
-        if motion.still:
-            return motion
-        largest = self.axes.acceleration * dt
-        velocity = motion.velocity - np.clip(motion.velocity, -largest, largest)
-        moved = self._bounded(motion.setpoint[: len(velocity)] + velocity * dt)
-        if not self.pose:
-            return Motion(frozen_array(moved), velocity, motion.spin)
-        spin = motion.spin - _shorten(motion.spin, self.angular_acceleration * dt)
-        return self._moved(motion, moved, velocity, spin, dt)
+    def brake(self, motion: Motion) -> Motion:
+        """One tick on the path to rest; once still, the setpoint stays to the bit."""
+        return motion.braked()
 
-    def _moved(
-        self, motion: Motion, position: Array, velocity: Array, spin: Array, dt: float
-    ) -> Motion:
-        turn = rotations.quaternion_from_rotation_vector(spin * dt)
-        quaternion = motion.setpoint[3:POSE_SIZE]
-        if spin.any():
-            quaternion = rotations.quaternion_multiply(quaternion, turn)
-            quaternion = quaternion / np.linalg.norm(quaternion)
-        setpoint = frozen_array(np.concatenate([position, quaternion]))
-        return replace(motion, setpoint=setpoint, velocity=velocity, spin=spin)
-
-    def _bounded(self, position: Array) -> Array:
-        # The velocity already respects the bounds; this removes the last rounding digit only.
-        return np.clip(position, self.axes.low, self.axes.high)
-
-    def _follow_rotation(self, motion: Motion, quaternion: Array, dt: float) -> tuple[Array, bool]:
-        inverse = rotations.quaternion_inverse(motion.setpoint[3:POSE_SIZE])
-        error = rotations.rotation_vector_from_quaternion(
-            rotations.quaternion_multiply(inverse, quaternion)
+    def _asked(
+        self, motion: Motion, request: Array, dt: float
+    ) -> tuple[tuple[Array, ...], Aim, set[str]]:
+        """The targets so far, the aim of this tick, and the limits that changed it."""
+        count = len(self.axes.low)
+        tool = self.tool if self.pose else None
+        position = motion.setpoint[:count]
+        inside, reasons = asking.inside(position, request[:count], self.axes, tool)
+        asked = (*motion.asked[-2:], np.append(inside, request[count:]))
+        drift = asking.drift(tuple(row[:count] for row in asked), dt)
+        target = np.clip(inside, position - self.axes.step, position + self.axes.step)
+        if np.any(np.abs(request[:count] - position) > self.axes.step):
+            reasons.add(Limit.STEP.value)
+        if tool is not None:
+            target, entered = asking.around(position, target, tool.keep_out)
+            reasons |= entered
+        drift = np.where(target == inside, drift, 0.0)
+        velocity, acceleration = motion.velocity, motion.acceleration
+        if self.pose:
+            here, wanted = motion.setpoint[3:], request[3:]
+            if velocity[count:].any() or acceleration[count:].any() or _differ(here, wanted):
+                turns = tuple(turning.between(asked[0][3:], row[3:]) for row in asked)
+                none = np.zeros(6 - len(velocity))
+                velocity, acceleration = np.append(velocity, none), np.append(acceleration, none)
+                position = np.append(position, np.zeros(3))
+                target = np.append(target, turning.between(here, wanted))
+                drift = np.append(drift, asking.drift(turns, dt))
+            else:
+                velocity, acceleration = velocity[:count], acceleration[:count]
+        return (
+            asked,
+            Aim(State(position, velocity, acceleration), target, drift, self.pose),
+            reasons,
         )
-        asked = error / dt
-        calm = stopping_speed(np.linalg.norm(error), self.angular_acceleration, dt)
-        spin = _shorten(asked, min(self.angular_speed, float(calm)))
-        spin = motion.spin + _shorten(spin - motion.spin, self.angular_acceleration * dt)
-        return spin, bool(np.linalg.norm(error - spin * dt) > ANGULAR_TOLERANCE)
+
+    def _pace(self, motion: Motion, aim: Aim) -> Pace:
+        size = len(aim.target)
+        bounds, axes = self._bounds, self.axes
+        bounds = Bounds(bounds.speed[:size], bounds.acceleration[:size], bounds.jerk[:size])
+        if self.pose:
+            totals = [(slice(0, 3), USED * axes.total_speed, Limit.TCP_SPEED)]
+            if size == 6:
+                totals.append((slice(3, 6), float(bounds.speed[3]), Limit.ROTATION))
+        else:
+            totals = [(slice(0, size), axes.total_speed, Limit.JOINT_SPEED)]
+        return pace.paced(
+            bounds,
+            tuple(totals),
+            pace.approach(motion.before, motion.now, self.joint),
+            self._other(motion),
+            aim.target - aim.start.position,
+            aim.drift,
+            aim.start.velocity,
+        )
+
+    def _other(self, motion: Motion) -> Other | None:
+        """The space that is not commanded, as seen from here."""
+        joints = motion.now.joints
+        if self.kinematics is None or joints is None:
+            return None
+        jacobian = self.kinematics.jacobian(joints[0])
+        if not self.pose:
+            speed, acceleration = np.array([self.tool.speed]), np.array([self.tool.acceleration])
+            limits = Limit.TCP_SPEED, Limit.TCP_ACCELERATION
+            return Other(jacobian[:3], speed, acceleration, *limits)
+        try:
+            inverse = np.asarray(np.linalg.inv(jacobian), dtype=float)
+        except np.linalg.LinAlgError:
+            return None
+        limits = Limit.JOINT_SPEED, Limit.JOINT_ACCELERATION
+        return Other(inverse, self.joint.speed, self.joint.acceleration, *limits)
+
+    def _judged(self, motion: Motion, path: Path, dt: float) -> Judged:
+        """A path that goes on from `motion`: with what is known of it, and what it breaks."""
+        joints = motion.now.joints
+        mapped = self._mapped(path, motion.setpoint if joints is None else joints[0])
+        if mapped is None:
+            return None, Limit.SINGULARITY.value
+        return mapped, self._broken(motion, mapped, dt)
+
+    def _mapped(self, path: Path, seed: Array) -> Path | None:
+        """A path with what kinematics tells of it; None where no joints reach it."""
+        if self.kinematics is None:
+            return path
+        if self.pose:
+            joints = self.kinematics.inverse(path.setpoints, seed)
+            if joints is None:
+                return None
+            path = replace(path, joints=joints)
+        else:
+            joints = path.setpoints
+            path = replace(path, tips=self.kinematics.positions(joints))
+        return replace(path, agility=self.kinematics.manipulability(joints))
+
+    def _broken(self, motion: Motion, path: Path, dt: float) -> str:
+        """The first limit that a path breaks that goes on from `motion`; '' if none."""
+        before, now = motion.before, motion.now
+        broken = misplaced(path, self.tool, self.joint) or moved_too_fast(
+            before, now, path, self.tool, self.joint, dt
+        )
+        if broken or not self.pose or (path.anchor is None and motion.path.anchor is None):
+            return broken
+        speed, acceleration = self.angular_speed, self.angular_acceleration
+        too_fast = turned_too_fast(before, now, path, speed, acceleration, dt)
+        return Limit.ROTATION.value if too_fast else ''
+
+    def _missed(self, path: Path, aim: Aim, rate: Pace) -> set[str]:
+        """What keeps the arm from its target, beyond what following smoothly costs."""
+        reasons = set()
+        count = len(self.axes.low)
+        speed, bounds = np.abs(aim.drift), rate.bounds
+        costs = profile.stopping_distance(speed, bounds)
+        missed = np.abs(aim.target - path.state.position[0]) - costs
+        if np.any(missed[:count] > self.axes.tolerance):
+            used = np.abs(path.state.acceleration[0, :count]) / bounds.acceleration[:count]
+            if rate.slowed_by:
+                reasons.add(rate.slowed_by)
+            elif used.max() < 0.9:
+                reasons.add(Limit.JERK.value)
+            elif rate.eased_by:
+                reasons.add(rate.eased_by)
+            else:
+                hard = Limit.TCP_ACCELERATION if self.pose else Limit.JOINT_ACCELERATION
+                reasons.add(hard.value)
+        if np.any(missed[count:] > ANGULAR_TOLERANCE):
+            reasons.add(Limit.ROTATION.value)
+        return reasons
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        """Of a plan's axes: the commanded ones, and behind those of a pose three of rotation."""
+        axes = self.axes
+        speed, acceleration, jerk = axes.speed, axes.acceleration, axes.jerk
+        if self.pose:
+            # Rotation vectors leave room for the turning of their own frame, |phi'|^2 / 2, and
+            # each axis gets its share of the total.
+            turn = min(self.angular_speed, np.sqrt(self.angular_acceleration))
+            rest = (self.angular_acceleration - turn**2 / 2) / np.sqrt(3)
+            speed = np.append(speed, np.full(3, turn))
+            acceleration = np.append(acceleration, np.full(3, rest))
+            jerk = np.append(jerk, np.full(3, self.angular_jerk / np.sqrt(3)))
+        return Bounds(USED * speed, USED * acceleration, USED * jerk)
 
 
-def stopping_speed(distance: ArrayLike, acceleration: ArrayLike, dt: float) -> Array:
-    """Largest speed in this tick from which a stop within `distance` is still possible.
-
-    This tick and the n whole ones after it move by v dt, (v - a dt) dt, ..., (v - n a dt) dt, all
-    of them forwards: (n + 1) v dt - n (n + 1) / 2 a dt^2 = d. From a speed on that curve one tick
-    of braking leads to the curve again, so it can always be kept; and no tick goes beyond d.
-    """
-    step = np.asarray(acceleration, dtype=float) * dt
-    # In units of one tick's braking; no arm comes near the cap, which keeps infinity out.
-    reach = np.minimum(np.maximum(distance, 0) / (step * dt), 1e12)
-    ticks = np.floor((np.sqrt(1 + 8 * reach) - 1) / 2)
-    speed: Array = step * (reach / (ticks + 1) + ticks / 2)
-    return speed
-
-
-def _follow_axes(
-    limits: AxisLimits, position: Array, velocity: Array, target: Array, dt: float
-) -> tuple[Array, set[Limit]]:
-    """Velocity (n,) of this tick, and what kept it from reaching `target`."""
-    reasons = set()
-    reach = np.clip(target, position - limits.step, position + limits.step)
-    if not np.array_equal(reach, target):
-        reasons.add(Limit.STEP)
-    inside = np.clip(reach, limits.low, limits.high)
-    if not np.array_equal(inside, reach):
-        reasons.add(Limit.WORKSPACE)
-
-    error = inside - position
-    wanted = error / dt
-    # No faster than allows to stop at the target, so that a target that stands is not overshot. A
-    # moving one is followed with the small lag of v^2 / (2 a): 4 mm at 0.2 m/s and 5 m/s^2.
-    calm = np.minimum(np.abs(wanted), stopping_speed(np.abs(error), limits.acceleration, dt))
-    chosen = np.sign(wanted) * np.minimum(calm, limits.speed)
-    fastest = _shorten(chosen, limits.total_speed)
-    too_fast = np.any(calm > limits.speed) or not np.array_equal(fastest, chosen)
-
-    # All axes are scaled alike, so the result lies between the old velocity and the chosen one and
-    # no total is exceeded on the way.
-    change = fastest - velocity
-    room = limits.acceleration * dt
-    share = min(1.0, float(np.min(room / np.maximum(np.abs(change), 1e-300))))
-    result = velocity + share * change
-    # An axis that must brake for its target does so in full, whatever share the others leave it.
-    least = np.minimum(np.where(wanted < 0, -calm, 0), velocity + room)
-    most = np.maximum(np.where(wanted > 0, calm, 0), velocity - room)
-    result = np.clip(result, least, most)
-    result = np.clip(
-        result,
-        -stopping_speed(position - limits.low, limits.acceleration, dt),
-        stopping_speed(limits.high - position, limits.acceleration, dt),
-    )
-    if np.any(np.abs(error - result * dt) > limits.tolerance):
-        reasons.add(Limit.SPEED if too_fast else Limit.ACCELERATION)
-    return result, reasons
-
-
-def _shorten(vector: Array, length: float) -> Array:
-    """The vector, scaled down to `length` if it is longer."""
-    norm = float(np.linalg.norm(vector))
-    return vector if norm <= length else vector * (length / norm)
+def _differ(first: Array, second: Array) -> bool:
+    """Whether two quaternions (4,) are different rotations."""
+    same = second if first @ second >= 0 else -second
+    return bool(np.abs(first - same).max() > NO_TURN / 2)

@@ -11,10 +11,11 @@ import numpy as np
 
 from dp_ros.core import jog
 from dp_ros.core.chunk import Schedule, Verdict
-from dp_ros.core.mode import COMMANDED, Event, Mode, ModeState
-from dp_ros.core.robot import ArmStatus, Command, RobotState, Space
+from dp_ros.core.mode import COMMANDED, Call, Event, Mode, ModeState, standstill
+from dp_ros.core.robot import Command, RobotState, Space
 from dp_ros.core.safety import Motion, SafetyLimits
-from dp_ros.core.stamped import ActionChunk, Array, Sample
+from dp_ros.core.stamped import ActionChunk, Array, Sample, frozen_array
+from dp_ros.core.trail import Trail
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,11 @@ class StreamConfig:
     the arm stands; first_chunk_ns: patience for it; patience_ns: how long one chunk may be played
     without a next one; epoch_ns: a chunk that splices sooner than this after arming was planned
     before it; twist_ns: how long a twist of the operator holds; twist_age_ns: how old it may be;
-    free_axes: the axes x y z rx ry rz that the task lets an operator move.
+    free_axes: the axes x y z rx ry rz that the task lets an operator move;
+    lead_ns: how much sooner than due a policy's actions are sent, for an arm that lags by as much;
+    unlock_ns: how long after a protective stop it may be unlocked; back_ns: how long before the
+    stop the arm stood at what counts as the last safe pose; back_speed [m/s], back_angular_speed
+    [rad/s, of joints too]: how fast it goes back there.
     """
 
     space: Space
@@ -39,6 +44,11 @@ class StreamConfig:
     twist_ns: int = 120_000_000
     twist_age_ns: int = 200_000_000
     free_axes: tuple[bool, ...] = (True,) * 6
+    lead_ns: int = 0
+    unlock_ns: int = 5_000_000_000
+    back_ns: int = 500_000_000
+    back_speed: float = 0.05
+    back_angular_speed: float = 0.2
 
 
 class CommandStream:
@@ -60,28 +70,72 @@ class CommandStream:
         self.twist_refusal = ''
         self._twist = Sample(-(10**18), np.zeros(6))
         self._gives_back = False
+        self._trail = Trail(config.back_ns)
+        self._stopped_ns = 0
+        self._way_ns = 0
 
     def arm(self, now_ns: int, state: RobotState) -> str | None:
         """Hand the arm to the policy. Returns None, or the sentence that says why not."""
         if self.mode.mode is Mode.POLICY:
             return 'the policy already commands the arm'
-        if not self.mode.allows(Event.ARM):
-            return f'cannot arm in mode {self.mode.mode.value}: {self.mode.reason}'
-        if state.status is not ArmStatus.RUNNING:
-            return f'the controller reports: {state.status.value}; clear that first'
+        refusal = self.mode.refusal(Call.ARM) or standstill(state.status, state.detail)
+        if refusal:
+            return refusal
         if self._motion is not None and not self._motion.still:
             return 'the arm is still braking; arm it once it stands'
         # An arm that is held stays where it was sent to: a restart from its reading would jump.
         held = self._motion.setpoint if self._motion is not None else None
         standing = self._standing(state) if held is None else held
-        outside = self._outside(standing)
+        outside = self._outside(standing, state)
         if outside:
             return outside
-        self._motion = Motion.at_rest(standing, self._schedule.pose)
+        if held is None:
+            self._trail = Trail(self.config.back_ns)
+        self._motion = self.config.limits.standing(standing, state.joint_positions)
         self._schedule = self._schedule.started(now_ns, standing)
         self._armed_ns = now_ns
         self._releasing = False
         self.mode = self.mode.after(Event.ARM)
+        return None
+
+    def unlock_refused(self, now_ns: int) -> str:
+        """Why a protective stop may not be unlocked yet; '' if it may, or if there is none."""
+        left_s = (self._stopped_ns + self.config.unlock_ns - now_ns) / 1e9
+        if self.mode.mode is not Mode.PROTECTIVE_STOP or left_s <= 0:
+            return ''
+        wait_s = self.config.unlock_ns / 1e9
+        return (
+            f'a protective stop is unlocked no sooner than {wait_s:g} s after it; find what the '
+            f'arm ran into, and call again in {left_s:.1f} s'
+        )
+
+    def recover(self, now_ns: int, state: RobotState) -> str | None:
+        """Hold an arm that runs again after a stop; after a protective one go back first.
+
+        Returns None, or the sentence that says why not. The way back leads slowly along the trail
+        of the arm to where it was `back_ns` before the stop.
+        """
+        standing = self._standing(state)
+        refusal = (
+            self.mode.refusal(Call.RECOVER)
+            or standstill(state.status, state.detail)
+            or self._outside(standing, state)
+        )
+        if refusal:
+            return refusal
+        self._motion = self.config.limits.standing(standing, state.joint_positions)
+        self._schedule = self._schedule.started(now_ns, standing)
+        self._releasing = False
+        way = None
+        if self.mode.mode is Mode.PROTECTIVE_STOP:
+            speeds = self.config.back_speed, self.config.back_angular_speed
+            way = self._trail.way_back(standing, now_ns, *speeds)
+        if way is None:
+            self.mode = self.mode.after(Event.RECOVERED)
+        else:
+            self._schedule, _ = self._schedule.accept(way, now_ns)
+            self._way_ns = now_ns
+            self.mode = self.mode.after(Event.MOVED_BACK)
         return None
 
     def teleoperate(self, twist: Sample, now_ns: int, state: RobotState) -> str:
@@ -102,7 +156,8 @@ class CommandStream:
             self._gives_back = self.mode.mode is Mode.POLICY
             if self._motion is None:
                 standing = self._standing(state)
-                self._motion = Motion.at_rest(standing, self._schedule.pose)
+                self._trail = Trail(self.config.back_ns)
+                self._motion = self.config.limits.standing(standing, state.joint_positions)
                 self._schedule = self._schedule.started(now_ns, standing)
             self._releasing = False
             self.mode = self.mode.after(Event.TAKEN_OVER)
@@ -137,6 +192,11 @@ class CommandStream:
         self._gives_back = False
         self.mode = self.mode.after(Event.POLICY_LOST, detail)
 
+    def policy_blind(self) -> None:
+        """The policy has withdrawn its plan: it gets no windows."""
+        self._gives_back = False
+        self.mode = self.mode.after(Event.BLIND, 'which stream, the observation node says')
+
     def link_lost(self, detail: str) -> None:
         """The arm cannot be reached any more."""
         self.mode = self.mode.after(Event.LINK_LOST, detail)
@@ -147,36 +207,52 @@ class CommandStream:
             return self._counted(Verdict.NOT_ARMED)
         if chunk.splice_ns < self._armed_ns + self.config.epoch_ns:
             return self._counted(Verdict.OLD_EPOCH)
-        schedule, verdict = self._schedule.accept(chunk, now_ns)
+        schedule, verdict = self._schedule.accept(chunk, now_ns + self.config.lead_ns)
         if verdict in (Verdict.WRONG_SIZE, Verdict.NOT_FINITE, Verdict.NOT_A_ROTATION):
             self.mode = self.mode.after(Event.REFUSED, verdict.value)
-        elif verdict is Verdict.ACCEPTED and self._schedule.splice_ns is None:
-            axes = len(self.config.limits.axes.low)
-            step = np.abs(chunk.waypoints[0] - self._motion.setpoint)[:axes].max()
-            if step > self.config.first_step:
-                verdict = Verdict.FAR_FROM_ARM
-                detail = f'{step:.3f} away, {self.config.first_step:.3f} allowed'
+        elif verdict is Verdict.ACCEPTED:
+            verdict, detail = self._reachable(chunk)
+            if verdict is not Verdict.ACCEPTED:
                 self.mode = self.mode.after(Event.REFUSED, f'{verdict.value}: {detail}')
         if verdict is Verdict.ACCEPTED:
             self._schedule = schedule
         return self._counted(verdict)
+
+    def _reachable(self, chunk: ActionChunk) -> tuple[Verdict, str]:
+        """Whether a chunk goes on from where the arm is, or is going, step by step."""
+        bounds, first = self.config.limits.axes, self._schedule.splice_ns is None
+        axes = len(bounds.low)
+        start = self._motion_now().setpoint if first else self._schedule.near(chunk.splice_ns)
+        ways = np.abs(np.diff([start, *chunk.waypoints], axis=0))[:, :axes].max(axis=1)
+        if first and ways[0] > self.config.first_step:
+            allowed = self.config.first_step
+            return Verdict.FAR_FROM_ARM, f'{ways[0]:.3f} away, {allowed:.3f} allowed'
+        seconds = np.diff([chunk.splice_ns, *chunk.stamps_ns]) / 1e9
+        allowed = bounds.step + bounds.speed.max() * seconds
+        # A policy that changes its mind may want to be elsewhere by what it moved meanwhile.
+        allowed[0] += bounds.step
+        leaps = np.flatnonzero(ways > allowed)
+        if len(leaps):
+            i = int(leaps[0])
+            return Verdict.LEAP, f'waypoint {i} is {ways[i]:.3g} away, {allowed[i]:.3g} allowed'
+        return Verdict.ACCEPTED, ''
 
     def tick(self, now_ns: int, state: RobotState) -> Command | None:
         """The command of this control period; None when nothing may be sent.
 
         Limits hold per period of nominal length: when a tick comes late, the arm moves slower.
         """
-        self._notice(state)
+        self._notice(state, now_ns)
         if self._motion is None or not self.mode.streaming:
             return None
         request = self._requested(now_ns)
         if request is None:
-            self._motion = self.config.limits.brake(self._motion, self.config.period_s)
+            self._motion = self.config.limits.brake(self._motion)
         else:
             self._motion, reasons = self.config.limits.follow(
                 self._motion, request, self.config.period_s
             )
-            self.limited.update(limit.value for limit in reasons)
+            self.limited.update(reasons)
         if self._releasing and self._motion.still:
             self.mode = self.mode.after(Event.RELEASED)
             self._motion = None
@@ -184,17 +260,29 @@ class CommandStream:
         return Command(self.config.space, self._motion.setpoint)
 
     def ahead(self, now_ns: int) -> ActionChunk | None:
-        """The committed waypoints still to come."""
-        return self._schedule.ahead(now_ns) if self.mode.mode in COMMANDED else None
+        """The committed waypoints still to come, within the workspace, as they will be played."""
+        ahead = self._schedule.ahead(now_ns) if self.mode.mode in COMMANDED else None
+        if ahead is None:
+            return None
+        bounds, waypoints = self.config.limits.axes, np.array(ahead.waypoints)
+        axes = len(bounds.low)
+        waypoints[:, :axes] = np.clip(waypoints[:, :axes], bounds.low, bounds.high)
+        return ActionChunk(ahead.stamps_ns, frozen_array(waypoints))
 
-    def _notice(self, state: RobotState) -> None:
+    def _notice(self, state: RobotState, now_ns: int) -> None:
         """Let the arm's own state change the mode."""
-        if state.status is ArmStatus.LINK_LOST:
-            self.mode = self.mode.after(Event.LINK_LOST)
-        elif state.status is not ArmStatus.RUNNING:
-            self.mode = self.mode.after(Event.CONTROLLER_STOPPED, state.status.value)
+        before, self.mode = self.mode, self.mode.seeing(state.status, state.detail)
+        if self.mode is not before:
+            self._stopped_ns = now_ns
+        standing = self._standing(state)
+        if not np.isfinite(standing).all():
+            self._gives_back = False
+            detail = f'its state is {np.round(standing, 3).tolist()}'
+            self.mode = self.mode.after(Event.UNKNOWN_STATE, detail)
         if not self.mode.streaming:
             self._motion = None
+        elif self.mode.mode is not Mode.RECOVERING:
+            self._trail = self._trail.seen(now_ns, standing)
 
     def _twist_refused(self, twist: Sample, now_ns: int, state: RobotState, pressed: bool) -> str:
         """Why a twist is not followed; '' if it is."""
@@ -207,13 +295,12 @@ class CommandStream:
             return f'the twist is {age_ns / 1e6:.0f} ms old'
         if self.mode.mode is Mode.TELEOPERATED:
             return ''
-        if not self.mode.allows(Event.TAKEN_OVER):
-            return f'no teleoperation in mode {self.mode.mode.value}: {self.mode.reason}'
-        if state.status is not ArmStatus.RUNNING:
-            return f'the controller reports: {state.status.value}; clear that first'
+        refusal = self.mode.refusal(Call.TELEOPERATE) or standstill(state.status, state.detail)
+        if refusal:
+            return refusal
         if not pressed:
             return 'the arm was stopped under the operator; release the deadman and press it anew'
-        return self._outside(self._standing(state)) if self._motion is None else ''
+        return self._outside(self._standing(state), state) if self._motion is None else ''
 
     def _requested(self, now_ns: int) -> Array | None:
         """What who commands wants now; None: brake."""
@@ -221,6 +308,13 @@ class CommandStream:
             due = self._schedule.due(now_ns)
             if due is None:
                 self._operator_silent(now_ns)
+            return due
+        if self.mode.mode is Mode.RECOVERING:
+            # By nominal periods: after a late tick the arm is later, never faster.
+            self._way_ns += round(self.config.period_s * 1e9)
+            due = self._schedule.due(self._way_ns)
+            if due is None:
+                self.mode = self.mode.after(Event.ARRIVED)
             return due
         return self._request(now_ns) if self.mode.mode is Mode.POLICY else None
 
@@ -248,28 +342,33 @@ class CommandStream:
             # Until the first chunk the arm stands, and that chunk starts from where it stands now.
             standing = self._motion.setpoint if self._motion is not None else None
             if standing is not None:
-                self._schedule = self._schedule.started(now_ns, standing)
+                self._schedule = self._schedule.started(now_ns + self.config.lead_ns, standing)
             return standing
         self.policy_ticks += 1
-        due = self._schedule.due(now_ns)
+        due = self._schedule.due(now_ns + self.config.lead_ns)
         overdue = now_ns - splice > self.config.patience_ns
         if due is None or overdue:
             self.idle_ticks += 1
             detail = f'no new chunk for {(now_ns - splice) / 1e9:.1f} s'
             self.mode = self.mode.after(Event.STARVED, detail)
             return None
-        self._schedule = self._schedule.trimmed(now_ns)
+        self._schedule = self._schedule.trimmed(now_ns + self.config.lead_ns)
         return due
 
-    def _outside(self, standing: Array) -> str:
-        """A sentence where the arm stands outside the workspace, else ''."""
-        bounds = self.config.limits.axes
-        position = standing[: len(bounds.low)]
-        if bounds.contains(position):
-            return ''
+    def _outside(self, standing: Array, state: RobotState) -> str:
+        """A sentence where the arm stands at what a limit forbids, else ''."""
+        limits, at = self.config.limits, np.round(standing, 4).tolist()
+        if not np.isfinite(standing).all():
+            return f'the arm does not say where it is: its state is {at}'
+        bounds = limits.axes
+        if not bounds.contains(standing[: len(bounds.low)]):
+            return (
+                f'the arm stands at {at[: len(bounds.low)]}, outside the workspace '
+                f'{bounds.low.tolist()} .. {bounds.high.tolist()}; move it inside'
+            )
+        broken = limits.refusal(standing, state.joint_positions)
         return (
-            f'the arm stands at {np.round(position, 4).tolist()}, outside the workspace '
-            f'{bounds.low.tolist()} .. {bounds.high.tolist()}; move it inside'
+            f'the arm stands at {at}, beyond the limit {broken!r}; move it away' if broken else ''
         )
 
     def _motion_now(self) -> Motion:

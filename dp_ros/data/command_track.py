@@ -10,7 +10,7 @@ from dp_ros.core import trajectory
 from dp_ros.core.stamped import Array, Sample
 from dp_ros.data import messages
 from dp_ros.data.stream_inputs import JOINTS, POSE
-from dp_ros.task import CartesianAction, Task, pose_components
+from dp_ros.task import CartesianAction, Task
 
 # Commands come at 60 Hz or more; what lies between two that are further apart is not known.
 LONGEST_GAP_NS = 100_000_000
@@ -33,7 +33,7 @@ def command_sample(task: Task, message: Any) -> Sample:
 def as_action(task: Task, commands: Array) -> Array:
     """Commands (..., 7), or joints (..., k) -> the components that the task predicts (..., k)."""
     if isinstance(task.action, CartesianAction):
-        return pose_components(commands, task.action.components)
+        return task.action.actions(commands)
     return commands
 
 

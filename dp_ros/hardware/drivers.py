@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from dp_ros.core.kinematics import Kinematics
 from dp_ros.hardware.arm import Arm
 from dp_ros.hardware.camera import Camera
 from dp_ros.hardware.ur import URArm
+from dp_ros.hardware.ur_paths import UR5ePaths
 from dp_ros.robot import RealSenseSettings, Robot, WebcamSettings
 
 
@@ -36,6 +38,9 @@ def _webcam(settings: WebcamSettings) -> Camera:
 
 
 DRIVERS: dict[str, Callable[[Robot], Arm]] = {'ur': _universal_robots}
+KINEMATICS: dict[str, Callable[[Robot], Kinematics]] = {
+    'ur': lambda robot: UR5ePaths(robot.arm.tcp_offset)
+}
 # By the driver that a camera's settings name, from these settings; not opened yet.
 CAMERAS: dict[str, Callable[[Any], Camera]] = {'realsense': _realsense, 'webcam': _webcam}
 
@@ -43,3 +48,8 @@ CAMERAS: dict[str, Callable[[Any], Camera]] = {'realsense': _realsense, 'webcam'
 def make_arm(robot: Robot) -> Arm:
     """The arm that the robot file names, not connected yet."""
     return DRIVERS[robot.arm.driver](robot)
+
+
+def make_kinematics(robot: Robot) -> Kinematics:
+    """What the limits need to know of the arm that the robot file names."""
+    return KINEMATICS[robot.arm.driver](robot)

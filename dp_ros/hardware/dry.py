@@ -25,7 +25,7 @@ class DryArm:
         """Pose (7,) of the tool centre point of the recorded arm, base frame."""
         self._pose = pose
 
-    def connect(self) -> None:
+    def connect(self, unlock_stop: bool = False) -> None:
         """Raises ArmError until the recorded arm has been seen."""
         joints, pose = self._joints, self._pose
         if joints is None or pose is None:

@@ -1,48 +1,24 @@
-"""A UR arm through ur_rtde: RTDE for state, the uploaded control script for commands.
+"""A UR arm through ur_rtde: RTDE for state, the uploaded control script for commands."""
 
-ur_rtde's return values do not tell whether a command arrived: with a dead peer `servoL` goes on
-returning True and `getActualQ` the last value. So the link is judged by the controller's own
-timestamp, which must advance. Calls that wait for an answer can wait for ever; they run in a
-thread of their own with a limit, and on a lost link nothing but disconnect is called.
-"""
-
+import contextlib
 import math
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from dp_ros.core.robot import ArmStatus, Command, RobotState
 from dp_ros.hardware.arm import ArmError
+from dp_ros.hardware.ur_client import ANSWER_S, URClient
+from dp_ros.hardware.ur_dashboard import RemoteControlWatch, unlock
 from dp_ros.hardware.ur_kinematics import quaternion_pose, rotation_vector_pose
 from dp_ros.hardware.ur_probe import probe
+from dp_ros.hardware.ur_status import PLAYING, arm_status
 
-VARIABLES = [
-    'timestamp',
-    'actual_q',
-    'actual_qd',
-    'actual_TCP_pose',
-    'actual_TCP_force',
-    'runtime_state',
-    'safety_status_bits',
-]
-PLAYING = 2
-# Bits of safety_status_bits, the gravest first.
-SAFETY_STATUS = (
-    (1 << 8 | 1 << 9 | 1 << 3, ArmStatus.FAULT),  # violation, fault, recovery mode
-    (1 << 5 | 1 << 6 | 1 << 7, ArmStatus.EMERGENCY_STOP),
-    (1 << 2, ArmStatus.PROTECTIVE_STOP),
-    (1 << 4, ArmStatus.SAFEGUARD_STOP),
-)
 # While the arm decelerates, ur_rtde waits and cannot feed a watchdog of 10 Hz.
 RESTING_WATCHDOG_HZ = 0.2
-# A command of the script is answered within a few control periods.
-ANSWER_S = 1.0
 # Longest stop that is waited for, beyond the answer itself.
 STOP_S = 2.0
 START_S = 2.0
-DISCONNECT_S = 2.0
 
 
 class URArm:
@@ -77,54 +53,72 @@ class URArm:
         self._lookahead_s, self._gain = lookahead_s, gain
         self._watchdog_hz = watchdog_hz
         self._link_timeout_s = link_timeout_s
-        self._control: Any = None
-        self._receive: Any = None
+        self._client: URClient | None = None
+        self._watch: RemoteControlWatch | None = None
+        self._state: RobotState | None = None
         self._forget()
 
-    def connect(self) -> None:
+    def connect(self, unlock_stop: bool = False) -> None:
         """Connect, or recover from a stop; ArmError when the robot is not there or not ready."""
+        if self._client is not None:
+            self._client.check()
+        if unlock_stop:
+            unlock(self._address)
         probe(self._address)
-        if self._control is not None and self._link_is_alive():
-            self._restart_program()
+        if self._client is not None and self._client.alive():
+            self._restart_program(self._client)
         else:
             self.close()
-            self._open()
+            self._client = URClient(self._address, self._rate_hz, self._link_timeout_s)
+        self._watch = self._watch or RemoteControlWatch(self._address)
+        self._watch.remote = None  # the probe has just seen that it is, or that there is none
         self._forget()
-        self._wait_until_running()
-        self._ask('setTcp', self._tcp_offset)
-        self._ask('setPayload', self._payload_kg, [0.0, 0.0, 0.0])
+        self._wait_until_running(self._client)
+        self._client.ask('setTcp', self._tcp_offset)
+        self._client.ask('setPayload', self._payload_kg, [0.0, 0.0, 0.0])
 
     def read(self) -> RobotState:
-        """Newest state; status LINK_LOST, with the last known values, when nothing new comes."""
-        receive = self._connected(self._receive)
-        state = RobotState(
-            controller_time_s=receive.getTimestamp(),
-            joint_positions=receive.getActualQ(),
-            joint_velocities=receive.getActualQd(),
-            tcp_pose=quaternion_pose(receive.getActualTCPPose()),
-            tcp_wrench=receive.getActualTCPForce(),
-            status=self._status(),
-        )
-        if state.status is ArmStatus.RUNNING and not self._feed_watchdog():
-            return replace(state, status=ArmStatus.LINK_LOST)
-        return state
+        """Newest state; status LINK_LOST, with the last known values, when nothing new comes.
+
+        DriverBroken when the silence lasts longer than ur_rtde bears.
+        """
+        client = self._client
+        if client is not None and client.alive():
+            try:
+                state = self._measured(client)
+                if state.finite:
+                    self._state = state
+                    if state.status is ArmStatus.RUNNING:
+                        self._feed_watchdog(client)
+                    return state
+                client.lose('the state that the controller sends is not finite')
+            except RuntimeError as error:
+                client.lose(f'ur_rtde failed: {error}')
+        if self._state is None:
+            raise ArmError(f'not connected to {self._address}; call connect() first')
+        if client is None:
+            return replace(self._state, status=ArmStatus.LINK_LOST, detail='not connected')
+        with contextlib.suppress(ArmError):
+            client.check()
+        return replace(self._state, status=ArmStatus.LINK_LOST, detail=client.lost)
 
     def send(self, command: Command) -> None:
         """Next setpoint, by servoL (cartesian) or servoJ (joint)."""
-        control = self._connected(self._control)
+        client = self._connected()
         values = _checked(command)
-        if not self._link_is_alive():
+        if not client.alive():
             raise ArmError(
-                f'the link to {self._address} is lost: no state for more than '
-                f'{self._link_timeout_s:g} s; nothing was sent. Call connect() to recover'
+                f'the link to {self._address} is lost: {client.lost}; nothing was sent. Call '
+                f'connect() to recover'
             )
-        self._set_watchdog(self._watchdog_hz)
+        self._set_watchdog(client, self._watchdog_hz)
+        control = client.control
         servo = control.servoL if command.space == 'cartesian' else control.servoJ
         try:
             # Speed and acceleration are ignored by the controller, but checked by the client.
             servo(values, 0.5, 0.5, 1.0 / self._rate_hz, self._lookahead_s, self._gain)
         except RuntimeError as error:
-            self._hung = True
+            client.lose(f'a command failed: {error}')
             raise ArmError(f'the link to {self._address} broke: {error}') from error
         self._written_s = time.monotonic()
 
@@ -132,123 +126,97 @@ class URArm:
         """servoStop [m/s^2]. On a lost link nothing is sent: the controller's watchdog stops."""
         if not 0.0 < deceleration < math.inf:
             raise ArmError(f'deceleration is {deceleration}; expected a positive number')
-        if self._control is None or not self._watching_hz or not self._link_is_alive():
+        client = self._client
+        if client is None or not self._watching_hz or not client.alive():
             return
-        self._set_watchdog(RESTING_WATCHDOG_HZ)
-        self._ask('servoStop', deceleration, limit_s=ANSWER_S + STOP_S)
+        self._set_watchdog(client, RESTING_WATCHDOG_HZ)
+        client.ask('servoStop', deceleration, limit_s=ANSWER_S + STOP_S)
+        self._written_s = time.monotonic()
 
     def close(self) -> None:
         """Stop the program if the link is alive, then disconnect; never waits long."""
-        control, receive = self._control, self._receive
+        client, self._client = self._client, None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
+        if client is None:
+            return
         try:
-            if control is not None and self._link_is_alive():
-                self._ask('stopScript')
+            if client.alive():
+                client.ask('stopScript')
         except ArmError:
             pass  # the peer died at this very moment; there is nothing left to stop
         finally:
-            self._control = self._receive = None
-            _disconnect([device for device in (control, receive) if device is not None])
+            client.close()
 
-    def _open(self) -> None:
-        try:
-            from rtde_control import RTDEControlInterface
-            from rtde_receive import RTDEReceiveInterface
-        except ImportError as error:
-            raise ArmError(
-                f'ur_rtde cannot be imported ({error}); it has wheels for Python 3.9 to 3.12: '
-                'pip install ur-rtde in one of these'
-            ) from error
-        try:
-            self._receive = RTDEReceiveInterface(self._address, self._rate_hz, VARIABLES)
-            self._control = RTDEControlInterface(self._address, self._rate_hz)
-        except RuntimeError as error:
-            self.close()
-            raise ArmError(f'ur_rtde could not connect to {self._address}: {error}') from error
+    def _connected(self) -> URClient:
+        if self._client is None:
+            raise ArmError(f'not connected to {self._address}; call connect() first')
+        return self._client
 
-    def _restart_program(self) -> None:
-        if self._receive.getRuntimeState() == PLAYING:
+    def _measured(self, client: URClient) -> RobotState:
+        receive = client.receive
+        status, detail = self._status(client)
+        return RobotState(
+            controller_time_s=receive.getTimestamp(),
+            joint_positions=receive.getActualQ(),
+            joint_velocities=receive.getActualQd(),
+            tcp_pose=quaternion_pose(receive.getActualTCPPose()),
+            tcp_wrench=receive.getActualTCPForce(),
+            status=status,
+            detail=detail,
+        )
+
+    def _status(self, client: URClient) -> tuple[ArmStatus, str]:
+        if not client.alive():
+            return ArmStatus.LINK_LOST, client.lost
+        receive = client.receive
+        return arm_status(
+            receive.getSafetyStatusBits(),
+            receive.getRobotMode(),
+            receive.getRuntimeState(),
+            self._watch.remote if self._watch is not None else None,
+        )
+
+    def _restart_program(self, client: URClient) -> None:
+        if client.receive.getRuntimeState() == PLAYING:
             return
         # The register still holds the last servo target, which a new program would obey at
         # once; a command that is refused because no program runs clears it.
-        self._ask('kickWatchdog')
-        self._ask('reuploadScript', limit_s=START_S)
+        client.ask('kickWatchdog')
+        client.ask('reuploadScript', limit_s=START_S)
 
-    def _wait_until_running(self) -> None:
+    def _wait_until_running(self, client: URClient) -> None:
         deadline = time.monotonic() + START_S
-        while self._status() is not ArmStatus.RUNNING:
+        while (status := self._status(client))[0] is not ArmStatus.RUNNING:
             if time.monotonic() > deadline:
+                found = ', '.join(filter(None, (status[0].value, status[1])))
                 raise ArmError(
                     f'the control program did not start on {self._address}: status is '
-                    f'{self._status().value!r}, expected {ArmStatus.RUNNING.value!r}. Look at '
+                    f'{found!r}, expected {ArmStatus.RUNNING.value!r}. Look at '
                     "the pendant's log, then call connect() again"
                 )
             time.sleep(0.01)
 
     def _forget(self) -> None:
-        """As after a fresh start: no watchdog armed, no state seen yet."""
+        """As after a fresh start: no watchdog armed, nothing written yet."""
         self._watching_hz = 0.0
         self._written_s = 0.0
-        self._hung = False
-        self._timestamp = math.nan
-        self._advanced_s = time.monotonic()
 
-    def _link_is_alive(self) -> bool:
-        now = time.monotonic()
-        timestamp = self._receive.getTimestamp()
-        if timestamp != self._timestamp:
-            self._timestamp, self._advanced_s = timestamp, now
-        return (
-            not self._hung
-            and now - self._advanced_s <= self._link_timeout_s
-            and self._receive.isConnected()
-            and self._control.isConnected()
-        )
-
-    def _status(self) -> ArmStatus:
-        if not self._link_is_alive():
-            return ArmStatus.LINK_LOST
-        bits = self._receive.getSafetyStatusBits()
-        for mask, status in SAFETY_STATUS:
-            if bits & mask:
-                return status
-        if self._receive.getRuntimeState() != PLAYING:
-            return ArmStatus.PROGRAM_STOPPED
-        return ArmStatus.RUNNING
-
-    def _set_watchdog(self, rate_hz: float) -> None:
+    def _set_watchdog(self, client: URClient, rate_hz: float) -> None:
         """Watch at this rate. The controller forgets its watchdogs when the program stops."""
         if self._watching_hz != rate_hz:
-            self._ask('setWatchdog', rate_hz)
+            client.ask('setWatchdog', rate_hz)
+            self._written_s = time.monotonic()
             self._watching_hz = rate_hz
 
-    def _feed_watchdog(self) -> bool:
-        """False if the link broke under it."""
+    def _feed_watchdog(self, client: URClient) -> None:
+        """Raises RuntimeError if the link breaks under it."""
         # Not right after a command: the kick would overwrite it before the script has read it.
         now = time.monotonic()
         if self._watching_hz and now - self._written_s > 0.5 / self._watchdog_hz:
-            try:
-                self._control.kickWatchdog()
-            except RuntimeError:
-                self._hung = True
-                return False
+            client.control.kickWatchdog()
             self._written_s = now
-        return True
-
-    def _ask(self, method: str, *arguments: Any, limit_s: float = ANSWER_S) -> None:
-        """Call a method of the control interface that waits for the script's answer."""
-        call = getattr(self._control, method)
-        if not _within(limit_s, lambda: call(*arguments)):
-            self._hung = True
-            raise ArmError(
-                f'the robot at {self._address} did not answer {method} within {limit_s:g} s; '
-                'call connect() to recover'
-            )
-        self._written_s = time.monotonic()
-
-    def _connected(self, device: Any) -> Any:
-        if device is None:
-            raise ArmError('the arm is not connected; call connect() first')
-        return device
 
 
 def _checked(command: Command) -> list[float]:
@@ -263,31 +231,3 @@ def _checked(command: Command) -> list[float]:
     if command.space == 'cartesian':
         values = rotation_vector_pose(values)
     return [float(value) for value in values]
-
-
-def _disconnect(devices: list[Any]) -> None:
-    """Each sleeps half a second in disconnect, so all at once."""
-    threads = [threading.Thread(target=device.disconnect, daemon=True) for device in devices]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + DISCONNECT_S
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-
-
-def _within(limit_s: float, call: Callable[[], Any]) -> bool:
-    """Whether the call returned within the limit; if not, its thread is abandoned."""
-    failure: list[Exception] = []
-
-    def run() -> None:
-        try:
-            call()
-        except Exception as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if failure:
-        raise ArmError(f'ur_rtde failed: {failure[0]}') from failure[0]
-    return not thread.is_alive()

@@ -5,14 +5,13 @@ interpreter lock while they wait: nothing in this process, no watchdog thread ei
 that. So they are called only after a controller has been seen to answer and to stream.
 """
 
-import re
-import socket
 import struct
 import time
 
 from dp_ros.hardware.arm import ArmError
+from dp_ros.hardware.ur_dashboard import Dashboard, Peer
 
-DASHBOARD_PORT, SCRIPT_PORT, RTDE_PORT = 29999, 30003, 30004
+SCRIPT_PORT, RTDE_PORT = 30003, 30004
 RTDE_VERSION = 2
 
 _HEADER = struct.Struct('>HB')
@@ -26,11 +25,11 @@ def probe(address: str, timeout_s: float = 3.0) -> None:
     """
     deadline = time.monotonic() + timeout_s
     try:
-        with _Peer(address, DASHBOARD_PORT, deadline) as dashboard:
+        with Dashboard(address, deadline) as dashboard:
             _check_dashboard(dashboard)
-        with _Peer(address, SCRIPT_PORT, deadline):
+        with Peer(address, SCRIPT_PORT, deadline):
             pass
-        with _Peer(address, RTDE_PORT, deadline) as rtde:
+        with Peer(address, RTDE_PORT, deadline) as rtde:
             _check_stream(rtde)
     except OSError as error:
         raise ArmError(
@@ -39,68 +38,20 @@ def probe(address: str, timeout_s: float = 3.0) -> None:
         ) from error
 
 
-class _Peer:
-    """A TCP connection whose every wait ends at the deadline."""
-
-    def __init__(self, address: str, port: int, deadline: float) -> None:
-        self.name = f'{address}:{port}'
-        self._deadline = deadline
-        self._socket = socket.create_connection((address, port), self._left_s())
-
-    def __enter__(self) -> '_Peer':
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def send(self, data: bytes) -> None:
-        self._socket.settimeout(self._left_s())
-        self._socket.sendall(data)
-
-    def receive(self, size: int) -> bytes:
-        data = b''
-        while len(data) < size:
-            self._socket.settimeout(self._left_s())
-            piece = self._socket.recv(size - len(data))
-            if not piece:
-                raise ConnectionError(f'{self.name} closed the connection')
-            data += piece
-        return data
-
-    def line(self) -> str:
-        data = b''
-        while not data.endswith(b'\n'):
-            data += self.receive(1)
-        return data.decode('utf-8', 'replace').strip()
-
-    def _left_s(self) -> float:
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0.0:
-            raise TimeoutError('timed out')
-        return left_s
-
-
-def _check_dashboard(peer: _Peer) -> None:
-    def ask(question: str) -> str:
-        peer.send(question.encode() + b'\n')
-        return peer.line()
-
-    peer.line()  # the banner
-    version = re.search(r'(\d+)\.\d+', ask('PolyscopeVersion'))
-    # CB3 has no remote control mode.
-    if version is not None and int(version[1]) >= 5:
-        remote = ask('is in remote control')
+def _check_dashboard(peer: Dashboard) -> None:
+    if peer.knows_remote_control():
+        remote = peer.ask('is in remote control')
         if 'true' not in remote.lower():
             raise ArmError(
                 f'the robot at {peer.name} is not in remote control (it answered {remote!r}); '
                 'enable Remote Control in its settings and switch to it at the top right'
             )
-    mode = ask('robotmode')
+    mode = peer.ask('robotmode')
     if 'RUNNING' not in mode:
         raise ArmError(
             f'robot mode is {mode!r}; expected RUNNING. Switch the arm on and release the brakes'
         )
-    safety = ask('safetymode')
+    safety = peer.ask('safetymode')
     if 'NORMAL' not in safety and 'REDUCED' not in safety:
         raise ArmError(
             f'safety mode is {safety!r}; expected NORMAL or REDUCED. Find out why the robot '
@@ -108,7 +59,7 @@ def _check_dashboard(peer: _Peer) -> None:
         )
 
 
-def _check_stream(peer: _Peer) -> None:
+def _check_stream(peer: Peer) -> None:
     """RTDE handshake up to the first data package."""
     requests = (
         ('V', struct.pack('>H', RTDE_VERSION)),
@@ -126,7 +77,7 @@ def _check_stream(peer: _Peer) -> None:
     _receive_frame(peer, 'U')
 
 
-def _receive_frame(peer: _Peer, kind: str) -> bytes:
+def _receive_frame(peer: Peer, kind: str) -> bytes:
     """Payload of the next frame of this kind; text messages in between are skipped."""
     while True:
         size, found = _HEADER.unpack(peer.receive(_HEADER.size))

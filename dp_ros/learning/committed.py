@@ -7,24 +7,29 @@ what that plan holds beyond them is a preference that fades (Black et al. 2025, 
 
 import math
 from dataclasses import dataclass
+from typing import Any, Generic
 
 import torch
 from torch import Tensor
 
+from dp_ros.learning.sampler import Samples
+
 
 @dataclass(frozen=True)
-class Committed:
+class Committed(Generic[Samples]):
     """The plan before, in the denoiser's terms (normalised, in the frame of the new window).
 
     target: (B, T_p, A), zero where nothing is known; weights: (T_p,) in [0, 1]: 1 where the
-    action will be executed in any case, falling towards 0 where the new chunk is free.
+    action will be executed in any case, falling towards 0 where the new chunk is free; executed:
+    how many actions ago that plan was made. Tensors and numpy arrays are treated alike.
     """
 
-    target: Tensor
-    weights: Tensor
+    target: Samples
+    weights: Samples
+    executed: int = 1
 
     @property
-    def pinned(self) -> Tensor:
+    def pinned(self) -> Any:
         """(T_p,) whether the action is certain."""
         return self.weights >= 1
 

@@ -1,12 +1,15 @@
-"""What image encoders start from: read once, when training begins, and never from a checkpoint."""
+"""What training starts from: read once, when it begins, and never from a checkpoint of its own."""
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from dp_ros import atomic
 from dp_ros.learning import resnet
+from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import SmallEncoder
 from dp_ros.learning.resnet import WeightsError
 from dp_ros.learning.vision import VisionEncoder
@@ -18,6 +21,26 @@ def save(vision: VisionEncoder, folder: Path) -> None:
     """Write pretrained encoders to `folder`, whole or not at all."""
     with atomic.replacing(folder / FILE) as temporary:
         save_file({k: v.contiguous() for k, v in vision.state_dict().items()}, temporary)
+
+
+def take_over(policy: DiffusionPolicy, initial: DiffusionPolicy) -> None:
+    """Give `policy` the weights and normalisers of `initial`.
+
+    If only `policy` has a prefix, its mask begins with zero weights: at first the same function.
+    """
+    wanted, found = policy.state_dict(), initial.state_dict()
+    if policy.recipe.diffusion.prefix is not None and initial.recipe.diffusion.prefix is None:
+        found = {name: _widened(tensor, wanted[name].shape) for name, tensor in found.items()}
+    policy.load_state_dict(found)
+
+
+def _widened(weights: Tensor, shape: torch.Size) -> Tensor:
+    """Zeros for the inputs that are new: both networks take the mask after the actions."""
+    if weights.shape == shape:
+        return weights
+    return torch.cat(
+        [weights, weights.new_zeros(len(weights), shape[1] - weights.shape[1], *shape[2:])], dim=1
+    )
 
 
 def initialise_vision(vision: VisionEncoder) -> None:

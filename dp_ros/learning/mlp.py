@@ -23,7 +23,10 @@ class ResidualBlock(nn.Module):
 
 
 class MLPDenoiser(nn.Module):
-    """Noisy actions (B, T_p, A), steps (B,), condition (B, C) -> denoiser output (B, T_p, A)."""
+    """Noisy actions (B, T_p, A), steps (B,), condition (B, C) -> denoiser output (B, T_p, A).
+
+    With `mask` the noisy actions are (B, T_p, A + 1): learning/prefix.py.
+    """
 
     def __init__(
         self,
@@ -33,20 +36,29 @@ class MLPDenoiser(nn.Module):
         width: int = 384,
         blocks: int = 4,
         step_embedding: int = 64,
+        mask: bool = False,
     ) -> None:
         super().__init__()
+        self._mask = mask
+        self._chunk = (horizon, action_dim)
         self.embed_step = StepEmbedding(step_embedding)
         self.embed_condition = nn.Sequential(
             nn.Linear(condition_dim + step_embedding, width), nn.Mish(), nn.Linear(width, width)
         )
-        self.enter = nn.Linear(horizon * action_dim, width)
+        self.enter = nn.Linear(horizon * (action_dim + mask), width)
         self.blocks = nn.ModuleList([ResidualBlock(width) for _ in range(blocks)])
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, horizon * action_dim))
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
         condition = self.embed_condition(torch.cat([self.embed_step(steps), condition], dim=-1))
-        x = self.enter(noisy.flatten(1))  # (B, width)
+        x = self.enter(self._flat(noisy))  # (B, width)
         for block in self.blocks:
             x = block(x, condition)
-        output: Tensor = self.leave(x).reshape(noisy.shape)  # (B, T_p, A)
+        output: Tensor = self.leave(x).unflatten(1, self._chunk)  # (B, T_p, A)
         return output
+
+    def _flat(self, noisy: Tensor) -> Tensor:
+        """All actions, then the mask of all: a network without a mask is then easily widened."""
+        if not self._mask:
+            return noisy.flatten(1)
+        return torch.cat([noisy[..., :-1].flatten(1), noisy[..., -1]], dim=1)

@@ -18,11 +18,14 @@ Array = NDArray[np.float32]
 class OnnxNetwork:
     """Callable like the module that it was exported from, for inputs of just the example's shapes.
 
-    inputs: name -> example, in the order of the module's arguments. It uses as many threads as
-    torch is set to, and never spins: a waiting core belongs to the arm.
+    inputs: name -> example, in the order of the module's arguments; with `batched` their first
+    axes may have another size, all the same. It uses as many threads as torch is set to, and never
+    spins: a waiting core belongs to the arm.
     """
 
-    def __init__(self, module: nn.Module, inputs: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, module: nn.Module, inputs: Mapping[str, Tensor], batched: bool = False
+    ) -> None:
         self._names = tuple(inputs)
         with warnings.catch_warnings():
             # The exporter that needs no further packages announces its successor at each call.
@@ -31,7 +34,12 @@ class OnnxNetwork:
                 file = Path(folder) / 'network.onnx'
                 examples = tuple(inputs.values())
                 torch.onnx.export(
-                    module, examples, file, input_names=list(self._names), dynamo=False
+                    module,
+                    examples,
+                    file,
+                    input_names=list(self._names),
+                    dynamo=False,
+                    dynamic_axes={name: {0: 'batch'} for name in self._names if batched},
                 )
                 exported = file.read_bytes()
         options = onnxruntime.SessionOptions()
@@ -43,6 +51,10 @@ class OnnxNetwork:
         )
 
     def __call__(self, *inputs: NDArray[Any]) -> Array:
-        """The module's output for `inputs`, in the order of the examples."""
-        output: Array = self._session.run(None, dict(zip(self._names, inputs, strict=True)))[0]
-        return output
+        """The module's first output for `inputs`, in the order of the examples."""
+        return self.outputs(*inputs)[0]
+
+    def outputs(self, *inputs: NDArray[Any]) -> list[Array]:
+        """All of the module's outputs."""
+        found: list[Array] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        return found

@@ -5,18 +5,20 @@ T_o steps and of all cameras are concatenated with proprioception. The noise is 
 everywhere, so the same window and noise give the same chunk.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dp_ros.learning import sampler
+from dp_ros.learning import prefix, sampler
 from dp_ros.learning.committed import Committed, soft_weights
 from dp_ros.learning.features import feature_map
 from dp_ros.learning.mlp import MLPDenoiser
 from dp_ros.learning.normalizer import MinMaxNormalizer
 from dp_ros.learning.observations import Observations
 from dp_ros.learning.recipe import Recipe, UnetNetwork
-from dp_ros.learning.sampler import Watcher
+from dp_ros.learning.sampler import Samples, Watcher
 from dp_ros.learning.schedule import NoiseSchedule
 from dp_ros.learning.transition import Denoising
 from dp_ros.learning.unet import ConditionalUnet1D
@@ -45,6 +47,7 @@ class DiffusionPolicy(nn.Module):
         self.vision = _vision(task, recipe)
         step_dim = feature_dim + (self.vision.dim if self.vision else 0)
         self.condition_dim = horizons.observation * step_dim
+        _check_prefix(task, recipe)
         self.denoiser = build_denoiser(task, recipe, self.condition_dim)
         diffusion = recipe.diffusion
         self.schedule = NoiseSchedule.named(diffusion.schedule, diffusion.training_steps)
@@ -65,6 +68,24 @@ class DiffusionPolicy(nn.Module):
     def noise_shape(self) -> tuple[int, int]:
         """Shape (T_p, A) of the noise of one chunk."""
         return self.task.horizons.prediction, self.task.action_dim
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Shape of a chunk as the denoiser takes it: (T_p, A), or (T_p, A + 1) with a mask."""
+        horizon, actions = self.noise_shape
+        return horizon, actions + (self.recipe.diffusion.prefix is not None)
+
+    def with_mask(self, x: Samples, mask: Any = None) -> Samples:
+        """Chunks (B, T_p, A) -> what the denoiser takes (B, *input_shape).
+
+        mask: (T_p,) or (B, T_p), 1 where x is clean and certain; tensors and numpy arrays are
+        treated alike. Raises ValueError for a mask that the policy was not trained with.
+        """
+        if self.recipe.diffusion.prefix is not None:
+            return prefix.with_mask(x, mask)
+        if mask is not None:
+            raise ValueError(prefix.NOT_TRAINED)
+        return x
 
     def fit(self, observations: Tensor, actions: Tensor) -> None:
         """Fit the normalisers on windows (N, T_o, D) and their actions (N, T_p, A)."""
@@ -97,46 +118,71 @@ class DiffusionPolicy(nn.Module):
         noise: Tensor,
         steps: Tensor,
         seen: Tensor | None = None,
+        delays: Tensor | None = None,
     ) -> Tensor:
         """Mean squared error of the prediction (Ho et al. 2020, eq. 14).
 
         actions: (B, T_p, A) in task units; noise: (B, T_p, A) from N(0, I); steps: (B,) in [0, T);
-        seen: the image features (B, T_o, V), where they are known already.
+        seen: the image features (B, T_o, V), where they are known already; delays: (B,), how many
+        actions from now on are certain (learning/prefix.py); None: 0 everywhere.
         """
         vector = observations.vector
         seen = self.look(observations) if seen is None else seen
         clean = self.encode(vector, actions)
         noisy = self.schedule.add_noise(clean, noise, steps)
-        output = self.denoiser(noisy, steps, self.condition(vector, seen))
+        condition = self.condition(vector, seen)
         target = noise if self.recipe.diffusion.prediction == 'epsilon' else clean
-        return functional.mse_loss(output.float(), target)
+        if delays is None:
+            output = self.denoiser(self.with_mask(noisy), steps, condition)
+            return functional.mse_loss(output.float(), target)
+        mask = prefix.certain(delays, self.task.horizons.prediction, self.task.horizons.now)
+        given = self.with_mask(prefix.pinned(noisy, clean, mask), mask)
+        output = self.denoiser(given, steps, condition)
+        return prefix.free_mean((output.float() - target) ** 2, mask)
 
-    def committed(self, vector: Tensor, before: Tensor | None, delay: int) -> Committed | None:
+    def committed(
+        self, vector: Tensor, before: Tensor | None, delay: int
+    ) -> Committed[Tensor] | None:
         """The plan before as a condition on the next chunk of the windows `vector` (B, T_o, D).
 
         before: (B, T_p, A) in task units, step for step beside the new chunk, NaN where it has no
-        action; its first `delay` actions from now on will be executed. None without a plan.
+        action; its first `delay` actions from now on will be executed. None without a plan, or
+        where one of the actions up to there is not known: the arm had not begun, or will have
+        stopped.
         """
         if before is None:
             return None
-        known = torch.isfinite(before).all(dim=(0, 2))  # (T_p,)
+        known = torch.isfinite(before).all(dim=2).all(dim=0)  # (T_p,)
         horizons = self.task.horizons
-        executed = horizons.prediction - int(known.sum())
+        certain = horizons.now + delay if delay else 0
+        if not known.any() or not known[:certain].all():
+            return None
+        executed = horizons.prediction - 1 - int(known.nonzero().max())
+        if executed > horizons.prediction - horizons.now:
+            return None
         weights = soft_weights(horizons.prediction, horizons.now, delay, executed)
         target = self.encode(vector, torch.nan_to_num(before))
-        return Committed(torch.where(known[:, None], target, 0.0), weights * known)
+        return Committed(
+            torch.where(known[:, None], target, 0.0), (weights * known.cpu()).to(target), executed
+        )
 
-    def denoising(self, condition: Tensor) -> Denoising:
+    def denoising(self, condition: Tensor) -> Denoising[Tensor]:
         """The denoiser under `condition` (B, C), as chunk transitions use it."""
 
-        def denoise(x: Tensor, step: int) -> Tensor:
+        def denoise(x: Tensor, step: int, mask: Tensor | None = None) -> Tensor:
             steps = torch.full((len(x),), step, device=x.device)
             each = condition.repeat_interleave(len(x) // len(condition), dim=0)
-            output: Tensor = self.denoiser(x, steps, each)
+            output: Tensor = self.denoiser(self.with_mask(x, mask), steps, each)
             return output
 
-        prediction = self.recipe.diffusion.prediction
-        return Denoising(denoise, self.schedule, self.inference_steps, prediction)
+        diffusion = self.recipe.diffusion
+        return Denoising(
+            denoise,
+            self.schedule,
+            self.inference_steps,
+            diffusion.prediction,
+            masked=denoise if diffusion.prefix else None,
+        )
 
     @torch.no_grad()
     def predict(
@@ -160,7 +206,7 @@ class DiffusionPolicy(nn.Module):
 
         def denoise(x: Tensor, step: int) -> Tensor:
             steps = torch.full((len(x),), step, device=x.device)
-            output: Tensor = self.denoiser(x, steps, condition)
+            output: Tensor = self.denoiser(self.with_mask(x), steps, condition)
             return output
 
         prediction = self.recipe.diffusion.prediction
@@ -193,9 +239,20 @@ def _vision(task: Task, recipe: Recipe) -> VisionEncoder | None:
     return VisionEncoder(task.cameras, recipe.vision)
 
 
+def _check_prefix(task: Task, recipe: Recipe) -> None:
+    setting, horizons = recipe.diffusion.prefix, task.horizons
+    if setting is not None and horizons.now + setting.most >= horizons.prediction:
+        raise ValueError(
+            f'diffusion.prefix.most {setting.most} leaves nothing to predict: predictions of '
+            f'{horizons.prediction} actions, {horizons.now} of them before now, take at most '
+            f'{horizons.prediction - horizons.now - 1}'
+        )
+
+
 def build_denoiser(task: Task, recipe: Recipe, condition_dim: int) -> nn.Module:
     """The network that the recipe names."""
     network, horizon = recipe.network, task.horizons.prediction
+    mask = recipe.diffusion.prefix is not None
     if isinstance(network, UnetNetwork):
         coarsest = 2 ** (len(network.widths) - 1)
         if horizon % coarsest:
@@ -211,6 +268,7 @@ def build_denoiser(task: Task, recipe: Recipe, condition_dim: int) -> nn.Module:
             network.step_embedding,
             network.kernel,
             network.groups,
+            mask,
         )
     return MLPDenoiser(
         task.action_dim,
@@ -219,4 +277,5 @@ def build_denoiser(task: Task, recipe: Recipe, condition_dim: int) -> nn.Module:
         network.width,
         network.blocks,
         network.step_embedding,
+        mask,
     )

@@ -107,6 +107,13 @@ Vision = Annotated[ResnetEncoder | SmallEncoder, Field(discriminator='kind')]
 Precision = Literal['float32', 'bf16', 'fp16']
 
 
+class Prefix(yamlfile.Settings):
+    """Chunks learn to go on from what is certain (learning/prefix.py)."""
+
+    most: int = Field(ge=1, description='longest delay [steps] that is bridged')
+    free: float = Field(default=0.4, ge=0, lt=1, description='share of chunks without a prefix')
+
+
 class Diffusion(yamlfile.Settings):
     """Noise schedule in training and sampler in use."""
 
@@ -116,6 +123,8 @@ class Diffusion(yamlfile.Settings):
     sampler: Literal['ddim', 'ddpm'] = 'ddim'
     inference_steps: int = Field(default=16, ge=1)
     spacing: Spacing = 'trailing'
+    # Left out where there is none: recipes, and runs to resume, stay as they were.
+    prefix: Prefix | None = Field(default=None, exclude_if=lambda prefix: prefix is None)
 
 
 class Optimiser(yamlfile.Settings):

@@ -15,11 +15,12 @@ from dp_ros.learning.batches import Examples
 from dp_ros.learning.chance import Draw
 from dp_ros.learning.descent import Learned, trainable
 from dp_ros.learning.frozen_features import FrozenFeatures, encode_all, is_frozen
-from dp_ros.learning.initial_weights import initialise_vision
+from dp_ros.learning.initial_weights import initialise_vision, take_over
 from dp_ros.learning.job import HERE, Job, Machine, Progress, Report, silent
 from dp_ros.learning.looks import augmented
 from dp_ros.learning.loop import run
 from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.prefix import draw_delays
 from dp_ros.learning.recipe import Recipe
 from dp_ros.learning.validation import evaluate
 from dp_ros.task import Task
@@ -37,7 +38,8 @@ def train(
 ) -> DiffusionPolicy:
     """Train in `folder`, going on where an interrupted run of the same recipe stopped.
 
-    initial: a policy to start from (its weights and normalisers), for fine-tuning on more data.
+    initial: a policy to start from (its weights and normalisers), for fine-tuning on more data, or
+    with a prefix where it had none.
     Returns the averaged policy, which is also saved as `folder`/checkpoint.
     Raises DivergedError, training_state.ResumeError if the folder holds another run, or
     resnet.WeightsError if the encoders are to start from weights that cannot be had.
@@ -45,7 +47,7 @@ def train(
     torch.manual_seed(recipe.seed)
     policy = DiffusionPolicy(task, recipe)
     if initial is not None:
-        policy.load_state_dict(initial.state_dict())
+        take_over(policy, initial)
     else:
         policy.fit(torch.from_numpy(training.observations), torch.from_numpy(training.actions))
         if policy.vision is not None and not training_state.exists(folder):
@@ -86,15 +88,20 @@ class _PolicyJob(Job[DiffusionPolicy]):
         return False
 
     def chance(self, count: int, generator: Generator) -> tuple[Tensor, ...]:
-        """Noise (B, T_p, A) and denoising steps (B,)."""
+        """Noise (B, T_p, A), denoising steps (B,) and, with a prefix, delays (B,)."""
         noise = torch.randn(count, *self.model.noise_shape, generator=generator)
         steps = torch.randint(self.model.schedule.steps, (count,), generator=generator)
-        return noise, steps
+        setting = self.model.recipe.diffusion.prefix
+        if setting is None:
+            return noise, steps
+        return noise, steps, draw_delays(setting, count, generator)
 
     def loss(self, examples: Examples, draw: Draw) -> Tensor:
-        noise, steps = (extra.to(examples.actions.device) for extra in draw.extra)
+        noise, steps, *delays = (extra.to(examples.actions.device) for extra in draw.extra)
         seen = self._look(examples, draw)
-        return self.model.loss(examples.observations, examples.actions, noise, steps, seen)
+        return self.model.loss(
+            examples.observations, examples.actions, noise, steps, seen, *delays
+        )
 
     def _look(self, examples: Examples, draw: Draw) -> Tensor | None:
         if self._features is not None:

@@ -1,42 +1,49 @@
 """How a new chunk takes over from the one before: strategies behind one small interface.
 
-A strategy denoises a batch of chunks, given what is committed. All work in the denoiser's terms.
-The toy in tests/learning/test_transition.py has an exact score.
+A strategy denoises a batch of chunks, given what is committed. All work in the denoiser's terms,
+on tensors and on numpy arrays alike (Samples). The toy in tests/learning/test_transition.py has an
+exact score.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Generic, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dp_ros.learning import sampler
+from dp_ros.learning import prefix, sampler
 from dp_ros.learning.committed import Committed
-from dp_ros.learning.sampler import Denoiser
+from dp_ros.learning.sampler import Samples
 from dp_ros.learning.schedule import NoiseSchedule, Prediction
 
 
 @dataclass(frozen=True)
-class Denoising:
+class Denoising(Generic[Samples]):
     """One denoiser with its schedule: what a strategy may use.
 
     denoise(x, step): (B * n, T_p, A) -> the same shape, n samples of each window next to each
-    other; differentiable in x where a strategy asks so.
+    other. masked(x, step, mask) is told with mask (T_p,) which actions of x are clean and certain;
+    None where the policy did not learn to go on from such a prefix. pull: see `pulled`; None where
+    torch can differentiate `denoise`.
     """
 
-    denoise: Denoiser
+    denoise: Callable[[Samples, int], Samples]
     schedule: NoiseSchedule
     steps: list[int]
     prediction: Prediction
     clip: float | None = 1.0
+    masked: Callable[[Samples, int, Any], Samples] | None = None
+    pull: Callable[[Samples, int, Samples, Samples, float], tuple[Samples, Samples]] | None = None
 
     def sample(
         self,
-        noise: Tensor,
-        denoise: Denoiser | None = None,
-        constrain: Callable[[int, Tensor], Tensor] | None = None,
-    ) -> Tensor:
+        noise: Samples,
+        denoise: Callable[[Samples, int], Samples] | None = None,
+        constrain: Callable[[int, Samples], Samples] | None = None,
+    ) -> Samples:
         """Noise (B * n, T_p, A) -> clean (B * n, T_p, A) by DDIM."""
         return sampler.ddim(
             denoise or self.denoise,
@@ -48,15 +55,41 @@ class Denoising:
             constrain=constrain,
         )
 
+    def pulled(
+        self, x: Samples, step: int, goal: Samples, weights: Samples, share: float
+    ) -> tuple[Samples, Samples]:
+        """Output y at x (B, T_p, A), and J^T [weights (goal - share y)] with J = d y / d x.
+
+        goal: (B, T_p, A); weights: (T_p,). A true vector-Jacobian product through the denoiser.
+        """
+        if self.pull is not None:
+            return self.pull(x, step, goal, weights, share)
+        with torch.enable_grad():
+            given: Any = torch.as_tensor(x).detach().requires_grad_()
+            output: Any = self.denoise(given, step)
+            gap = weights[:, None] * (goal - share * output.detach())
+            (product,) = torch.autograd.grad(output, given, gap)
+        return output.detach(), product
+
 
 class Transition(Protocol):
-    """How a chunk comes to be."""
+    """How a chunk comes to be, and what it needs for that."""
 
     @property
     def samples(self) -> int:
         """How many samples n of noise one chunk takes."""
 
-    def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
+    @property
+    def pins(self) -> bool:
+        """Whether a chunk goes on from what is certain: it is void if that did not come to be."""
+
+    @property
+    def differentiates(self) -> bool:
+        """Whether `Denoising.pulled` is called."""
+
+    def __call__(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    ) -> Samples:
         """Noise (B, n, T_p, A) -> clean chunks (B, T_p, A). Without `committed` they are free."""
 
 
@@ -65,9 +98,46 @@ class Switch:
     """The new chunk knows nothing of the one before."""
 
     samples: int = 1
+    pins: ClassVar[bool] = False
+    differentiates: ClassVar[bool] = False
 
-    def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
+    def __call__(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    ) -> Samples:
         return denoising.sample(noise[:, 0])
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Temporal ensembling (Zhao et al. 2023, ACT): the mean of all plans that cover a time.
+
+    Plan i has the weight exp(-decay i), i = 0 being the oldest. What is committed is the mean of
+    the n plans before, so the mean is carried on: n is how many of them reach an action, if they
+    were made as far apart as the last one. After arming that counts plans which never were, and
+    the first one for them.
+    """
+
+    decay: float = 0.01
+    samples: int = 1
+    pins: ClassVar[bool] = False
+    differentiates: ClassVar[bool] = False
+
+    def __call__(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    ) -> Samples:
+        clean = denoising.sample(noise[:, 0])
+        if committed is None:
+            return clean
+        new = _like(clean, self.shares(clean.shape[1], committed.executed))[:, None]
+        mean = new * clean + (1 - new) * committed.target
+        return prefix.pinned(clean, mean, committed.weights > 0)
+
+    def shares(self, horizon: int, executed: int) -> NDArray[np.float64]:
+        """Share (T_p,) of a new plan in the mean, with plans made every `executed` steps."""
+        before = (horizon - 1 - np.arange(horizon)) // max(1, executed)
+        weights = np.exp(-self.decay * np.arange(horizon + 1))
+        shares: NDArray[np.float64] = weights[before] / np.cumsum(weights)[before]
+        return shares
 
 
 @dataclass(frozen=True)
@@ -81,21 +151,26 @@ class Replacement:
     soft: bool = True
     seed: int = 0
     samples: int = 1
+    pins: ClassVar[bool] = True
+    differentiates: ClassVar[bool] = False
 
-    def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
+    def __call__(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    ) -> Samples:
         if committed is None:
             return denoising.sample(noise[:, 0])
-        pinned = committed.pinned.to(noise)
-        weights = (committed.weights.to(noise) if self.soft else pinned)[:, None]
-        generator = torch.Generator().manual_seed(self.seed)
+        target, random = committed.target, np.random.default_rng(self.seed)
+        chosen = committed.weights if self.soft else committed.weights >= 1
+        weights = (1.0 * chosen)[:, None]
 
-        def constrain(step: int, x: Tensor) -> Tensor:
+        def constrain(step: int, x: Samples) -> Samples:
             abar = denoising.schedule.alpha_bar(step)
-            fresh = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-            known = abar**0.5 * committed.target + (1 - abar) ** 0.5 * fresh
+            fresh = _like(x, random.standard_normal(x.shape))
+            known = abar**0.5 * target + (1 - abar) ** 0.5 * fresh
             return weights * known + (1 - weights) * x
 
-        return _pinned(denoising.sample(noise[:, 0], constrain=constrain), committed)
+        clean = denoising.sample(noise[:, 0], constrain=constrain)
+        return prefix.pinned(clean, target, committed.pinned)
 
 
 @dataclass(frozen=True)
@@ -113,32 +188,38 @@ class Guided:
     beta: float = 10.0
     sd: float = 0.2
     samples: int = 1
+    pins: ClassVar[bool] = True
+    differentiates: ClassVar[bool] = True
 
-    def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
+    def __call__(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    ) -> Samples:
         if committed is None:
             return denoising.sample(noise[:, 0])
+        given = committed
 
-        def steered(x: Tensor, step: int) -> Tensor:
-            return self._steered(denoising, committed, x, step)
+        def steered(x: Samples, step: int) -> Samples:
+            return self._steered(denoising, given, x, step)
 
-        return _pinned(denoising.sample(noise[:, 0], steered), committed)
+        clean = denoising.sample(noise[:, 0], steered)
+        return prefix.pinned(clean, committed.target, committed.pinned)
 
-    def _steered(self, denoising: Denoising, committed: Committed, x: Tensor, step: int) -> Tensor:
+    def _steered(
+        self, denoising: Denoising[Samples], committed: Committed[Samples], x: Samples, step: int
+    ) -> Samples:
+        """The denoiser's output, moved."""
         abar = denoising.schedule.alpha_bar(step)
         root, root_noise = abar**0.5, (1 - abar) ** 0.5
-        with torch.enable_grad():
-            given = x.detach().requires_grad_()
-            output = denoising.denoise(given, step)
-            if denoising.prediction == 'sample':
-                clean = output
-            else:
-                clean = (given - root_noise * output) / root
-            gap = committed.weights.to(x)[:, None] * (committed.target.to(x) - clean.detach())
-            (product,) = torch.autograd.grad(clean, given, gap)
-        push = root_noise / root * self.strength(root, root_noise) * (root + root_noise) * product
+        scale = root_noise / root * self.strength(root, root_noise) * (root + root_noise)
+        target, weights = committed.target, committed.weights
         if denoising.prediction == 'sample':
-            return output.detach() + push
-        return output.detach() - root / root_noise * push
+            output, product = denoising.pulled(x, step, target, weights, 1.0)
+            return output + scale * product
+        # x0 = (x - s output) / a, and so is its derivative.
+        goal, share = target - x / root, -root_noise / root
+        output, product = denoising.pulled(x, step, goal, weights, share)
+        gap = weights[:, None] * (goal - share * output)
+        return output + scale / share * (gap / root + share * product)
 
     def strength(self, root: float, root_noise: float) -> float:
         """tau g at the level a = `root`, s = `root_noise`."""
@@ -156,24 +237,71 @@ class Coherent:
     """
 
     samples: int = 16
+    pins: ClassVar[bool] = False
+    differentiates: ClassVar[bool] = False
 
-    def __call__(self, denoising: Denoising, noise: Tensor, committed: Committed | None) -> Tensor:
+    def __call__(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    ) -> Samples:
         if committed is None:
             return denoising.sample(noise[:, 0])
-        clean = denoising.sample(noise.flatten(0, 1)).unflatten(0, noise.shape[:2])
-        gap = (clean - committed.target.to(clean)[:, None]) ** 2  # (B, n, T_p, A)
-        total = (committed.weights.to(clean)[:, None] * gap).sum(dim=(2, 3))
-        return clean[torch.arange(len(clean)), total.argmin(dim=1)]
+        batch, samples = noise.shape[:2]
+        flat = noise.reshape(batch * samples, *noise.shape[2:])
+        clean = denoising.sample(flat).reshape(noise.shape)
+        gap = (clean - committed.target[:, None]) ** 2  # (B, n, T_p, A)
+        total = (committed.weights[:, None] * gap).sum((2, 3))
+        return clean[list(range(batch)), total.argmin(1)]
 
 
-def _pinned(clean: Tensor, committed: Committed) -> Tensor:
-    """The chunks with what is certain as it will be."""
-    return torch.where(committed.pinned[:, None], committed.target.to(clean), clean)
+@dataclass(frozen=True)
+class CleanPrefix:
+    """The network goes on from what is certain, as it was trained to (learning/prefix.py).
+
+    At each step it is given what is certain without noise, and told so. ValueError for a policy
+    that did not learn it.
+    """
+
+    samples: int = 1
+    pins: ClassVar[bool] = True
+    differentiates: ClassVar[bool] = False
+
+    def __call__(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    ) -> Samples:
+        masked = denoising.masked
+        if masked is None:
+            raise ValueError(prefix.NOT_TRAINED)
+        if committed is None:
+            return denoising.sample(noise[:, 0])
+        target, mask = committed.target, committed.pinned
+
+        def denoise(x: Samples, step: int) -> Samples:
+            return masked(prefix.pinned(x, target, mask), step, mask)
+
+        return prefix.pinned(denoising.sample(noise[:, 0], denoise), target, mask)
+
+
+def _like(samples: Samples, values: NDArray[np.float64]) -> Samples:
+    """Values as an array of the kind of `samples`."""
+    if isinstance(samples, Tensor):
+        return torch.from_numpy(values).to(samples)
+    return values.astype(samples.dtype)
 
 
 TRANSITIONS: dict[str, Callable[[], Transition]] = {
     'switch': Switch,
+    'ensemble': Ensemble,
     'replacement': Replacement,
     'guided': Guided,
     'coherent': Coherent,
+    'prefix': CleanPrefix,
 }
+# Until dp-ros benchmark delay has decided.
+DEFAULT = 'switch'
+
+
+def named(name: str) -> Transition:
+    """A strategy by its name; raises ValueError for another one."""
+    if name not in TRANSITIONS:
+        raise ValueError(f'{name!r} is no chunk transition; there are: {", ".join(TRANSITIONS)}')
+    return TRANSITIONS[name]()

@@ -50,7 +50,8 @@ class FiLMResidualBlock(nn.Module):
 class ConditionalUnet1D(nn.Module):
     """Noisy actions (B, T_p, A), steps (B,), condition (B, C) -> denoiser output (B, T_p, A).
 
-    T_p must be divisible by 2**(len(widths) - 1).
+    T_p must be divisible by 2**(len(widths) - 1). With `mask` the noisy actions are
+    (B, T_p, A + 1): learning/prefix.py.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ConditionalUnet1D(nn.Module):
         step_embedding: int = 256,
         kernel: int = 5,
         groups: int = 8,
+        mask: bool = False,
     ) -> None:
         super().__init__()
         self.embed_step = StepEmbedding(step_embedding)
@@ -69,7 +71,7 @@ class ConditionalUnet1D(nn.Module):
         def block(channels_in: int, channels_out: int) -> FiLMResidualBlock:
             return FiLMResidualBlock(channels_in, channels_out, condition, kernel, groups)
 
-        pairs = list(zip([action_dim, *widths[:-1]], widths, strict=True))
+        pairs = list(zip([action_dim + mask, *widths[:-1]], widths, strict=True))
         last = len(widths) - 1
         self.down = nn.ModuleList(
             nn.ModuleList(
@@ -98,7 +100,7 @@ class ConditionalUnet1D(nn.Module):
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
         condition = torch.cat([self.embed_step(steps), condition], dim=-1)
-        x = noisy.transpose(1, 2)  # (B, A, T_p)
+        x = noisy.transpose(1, 2)  # (B, A or A + 1, T_p)
         skips = []
         for level in self.down:
             first, second, shrink = cast('nn.ModuleList', level)

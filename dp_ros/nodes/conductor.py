@@ -174,9 +174,7 @@ class ConductorNode(Node):
             elif status.name == 'sim':
                 self.sim_values = values
             elif status.name in ('executor/chunk', 'inference/chunk'):
-                numbers = {
-                    k: float(v) for k, v in values.items() if k not in ('verdict', 'window')
-                }
+                numbers = {k: float(v) for k, v in values.items() if k.endswith('_ms')}
                 self.chunks.setdefault(int(values['splice_ns']), {}).update(numbers)
             if status.level == status.ERROR:
                 self._complaint = f'{status.name}: {status.message}'

@@ -2,13 +2,9 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
-import numpy as np
-
-# Ten minutes at 125 Hz; older periods are forgotten so that memory stays constant.
-PERIODS_KEPT = 75_000
+from dp_ros.core.tick_times import TickTimes
 
 
 class ControlLoop:
@@ -26,7 +22,7 @@ class ControlLoop:
         self.period_s = period_s
         self.overruns = 0
         self._tick, self._on_error = tick, on_error
-        self._periods: deque[float] = deque(maxlen=PERIODS_KEPT)
+        self._times = TickTimes(period_s)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._guarded, name='control', daemon=True)
 
@@ -40,19 +36,14 @@ class ControlLoop:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    @property
+    def thread_id(self) -> int:
+        """The system's number of the loop's thread; known once it has started."""
+        return self._thread.native_id or 0
+
     def statistics(self) -> dict[str, float]:
-        """rate_hz and the period's p50, p99 and max in ms; empty before the second tick."""
-        periods = np.array(self._periods) * 1e3
-        if not len(periods):
-            return {}
-        p50, p99 = np.percentile(periods, [50, 99])
-        return {
-            'rate_hz': 1e3 / float(periods.mean()),
-            'period_ms_p50': float(p50),
-            'period_ms_p99': float(p99),
-            'period_ms_max': float(periods.max()),
-            'overruns': self.overruns,
-        }
+        """What TickTimes says, and the deadlines that were missed by more than a period."""
+        return {**self._times.statistics(), 'overruns': self.overruns}
 
     def _guarded(self) -> None:
         try:
@@ -61,14 +52,14 @@ class ControlLoop:
             self._on_error(error)
 
     def _run(self) -> None:
-        deadline = last = time.monotonic()
+        deadline = due = last = time.monotonic()
         while not self._stop.is_set():
             now = time.monotonic()
             if now > last:
-                self._periods.append(now - last)
+                self._times.add(now - last, now - due)
             self._tick()
             last = now
-            deadline += self.period_s
+            deadline = due = deadline + self.period_s
             behind = time.monotonic() - deadline
             if behind > self.period_s:
                 # Missed ticks are not made up for in a burst: the arm would be fed too fast.

@@ -1,42 +1,42 @@
 """The executor: the only writer to the arm. Chunks in, safe setpoints out, at a fixed rate."""
 
+import faulthandler
 import os
 import signal
+import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
-from std_srvs.srv import SetBool, Trigger
 
 from dp_ros.core.chunk import Verdict
-from dp_ros.core.mode import Mode, ModeState
+from dp_ros.core.mode import Event, ModeState
 from dp_ros.core.robot import Command
 from dp_ros.core.stamped import ActionChunk
 from dp_ros.core.stream import CommandStream
 from dp_ros.data import messages
-from dp_ros.hardware.arm import Arm, ArmError
-from dp_ros.hardware.drivers import make_arm
+from dp_ros.hardware.arm import Arm, ArmError, DriverBroken
+from dp_ros.hardware.drivers import make_arm, make_kinematics
 from dp_ros.hardware.dry import DryArm
-from dp_ros.nodes import convert, process, topics
+from dp_ros.nodes import convert, executor_report, process, realtime, topics
 from dp_ros.nodes.arm_loop import ArmLoop, Offer, Tick
+from dp_ros.nodes.driver_watch import EXIT_BROKEN, DriverWatch
 from dp_ros.nodes.dry_arm import recorded_arm
+from dp_ros.nodes.executor_report import LEVELS
+from dp_ros.nodes.executor_services import ExecutorServices
+from dp_ros.nodes.garbage import FrozenGarbage
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
-from dp_ros.robot import Robot, load_robot
+from dp_ros.robot import ArmSettings, Robot, load_robot
 from dp_ros.task import CartesianAction, load_task
+from dp_ros.yamlfile import parse
 
 REPORT_PERIOD_S = 0.5
-LEVELS = {
-    Mode.IDLE: DiagnosticStatus.OK,
-    Mode.POLICY: DiagnosticStatus.OK,
-    Mode.TELEOPERATED: DiagnosticStatus.OK,
-    Mode.HOLDING: DiagnosticStatus.WARN,
-    Mode.STOPPED: DiagnosticStatus.ERROR,
-    Mode.FAULT: DiagnosticStatus.ERROR,
-}
+COLLECT_PERIOD_S = 10.0
 
 
 class ExecutorNode(LifecycleNode):
@@ -55,7 +55,17 @@ class ExecutorNode(LifecycleNode):
             self, 'dry_run', False, 'move nothing; the state of the arm comes from a played bag'
         )
         self._speed = declare(self, 'speed', 1.0, 'of a played bag', (0.05, 20.0))
+        self._lookahead = declare(
+            self, 'lookahead_s', 0.0, "of the servo; 0: the robot file's", (0.0, 0.2)
+        )
+        self._gain = declare(self, 'gain', 0.0, "of the servo; 0: the robot file's", (0.0, 2000.0))
+        choices = ', '.join(realtime.CHOICES)
+        self._realtime = declare(self, 'realtime', 'auto', f'SCHED_FIFO and mlockall: {choices}')
+        self._priority = declare(self, 'priority', 20, 'of SCHED_FIFO', (1, 98))
+        self._freeze = declare(self, 'freeze_garbage', True, 'collect by a timer, not at random')
         declare(self, 'autostart', True, 'configure and activate at start')
+        self._garbage = FrozenGarbage()
+        self._granted = realtime.Granted()
         self._health = Health(self)
         self._dry: DryArm | None = None
         self._loop: ArmLoop | None = None
@@ -63,11 +73,13 @@ class ExecutorNode(LifecycleNode):
         self._fault = ''
         self.hopeless = ''
         self.create_timer(REPORT_PERIOD_S, self._report)
+        self.create_timer(COLLECT_PERIOD_S, self._garbage.collect)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the files and connect the arm; fails with a sentence, and can be tried again."""
         try:
             self._task, self._robot = load_task(self._task_file), self._load_robot()
+            self._ask_for_realtime()
             self._arm = self._make_arm()
             self._arm.connect()
         except ValueError as error:
@@ -83,7 +95,9 @@ class ExecutorNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the control loop: the arm is read and its state published; nothing is sent yet."""
-        stream = CommandStream(self._robot.stream(self._task))
+        if self._freeze:
+            self._garbage.freeze()
+        stream = CommandStream(self._robot.stream(self._task, make_kinematics(self._robot)))
         self._ticks, self._every = 0, max(1, round(self._robot.rate_hz / self._state_rate))
         self._loop = ArmLoop(
             self._arm,
@@ -92,8 +106,12 @@ class ExecutorNode(LifecycleNode):
             self._on_tick,
             self._on_offer,
             self._on_crash,
+            DriverWatch(self._on_stuck, lambda text: self.get_logger().fatal(text)),
+            lambda text: self.get_logger().warning(text),
             self._speed if self._dry_run else 1.0,
         )
+        if self._granted.fifo:
+            realtime.put_first(self._loop.thread_id, self._priority + 1)
         self._announce(stream.mode)
         return TransitionCallbackReturn.SUCCESS
 
@@ -113,6 +131,7 @@ class ExecutorNode(LifecycleNode):
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.close()
+        self._garbage.thaw()
 
     def _failed(self, fault: str) -> TransitionCallbackReturn:
         if fault != self._fault:
@@ -122,13 +141,26 @@ class ExecutorNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _load_robot(self) -> Robot:
-        changes: dict[str, Any] = {}
         robot = load_robot(self._robot_file)
-        if self._address:
-            changes['arm'] = robot.arm.model_copy(update={'address': self._address})
+        given = {'address': self._address, 'lookahead_s': self._lookahead, 'gain': self._gain}
+        arm = robot.arm.model_dump() | {name: value for name, value in given.items() if value}
+        changes: dict[str, Any] = {'arm': parse(ArmSettings, arm, 'parameters of the executor')}
         if self._rate:
             changes['rate_hz'] = self._rate
         return robot.model_copy(update=changes)
+
+    def _ask_for_realtime(self) -> None:
+        """Raises ValueError where it is required and refused."""
+        if self._dry_run:
+            return
+        before, self._granted = self._granted, realtime.request(self._realtime, self._priority)
+        refused = '; '.join(self._granted.refused)
+        if self._realtime == 'require' and refused:
+            raise ValueError(f'realtime is required; {refused}')
+        if self._granted != before:
+            self.get_logger().info(f'real time: {self._granted.text}')
+            for sentence in self._granted.refused:
+                self.get_logger().info(sentence)
 
     def _make_arm(self) -> Arm:
         if not self._dry_run:
@@ -155,13 +187,10 @@ class ExecutorNode(LifecycleNode):
         )
         twists = topics.TELEOP_TWIST
         operator = self.create_subscription(twists.type, twists.name, self._on_twist, twists.qos)
-        services = [
-            self.create_service(SetBool, topics.ARM_SERVICE, self._on_arm),
-            self.create_service(Trigger, topics.HOLD_SERVICE, self._on_hold),
-        ]
-        self._entities = [
+        services = ExecutorServices(self, lambda: self._loop)
+        self._entities: list[Callable[[], object]] = [
             *(lambda p=p: self.destroy_publisher(p) for p in publishers),
-            *(lambda s=s: self.destroy_service(s) for s in services),
+            services.destroy,
             lambda: self.destroy_subscription(subscription),
             lambda: self.destroy_subscription(operator),
         ]
@@ -170,6 +199,9 @@ class ExecutorNode(LifecycleNode):
 
     def _on_chunk(self, message: Any, info: Any) -> None:
         if self._loop is None:
+            return
+        if not message.points:
+            self._loop.policy_blind()
             return
         transport_ms = (info['received_timestamp'] - info['source_timestamp']) / 1e6
         try:
@@ -196,21 +228,6 @@ class ExecutorNode(LifecycleNode):
         if self._loop is not None and event.alive_count_change < 0:
             self._loop.policy_lost(f'no sign of life for {topics.POLICY_LEASE_S * 1e3:.0f} ms')
 
-    def _on_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        if self._loop is None:
-            response.success, response.message = False, 'the executor is not active'
-        else:
-            answer = self._loop.arm() if request.data else self._loop.release()
-            response.success, response.message = answer
-        return response
-
-    def _on_hold(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._loop is None:
-            response.success, response.message = False, 'the executor is not active'
-        else:
-            response.success, response.message = self._loop.hold()
-        return response
-
     def _report(self) -> None:
         """Periodic health on /diagnostics."""
         loop = self._loop
@@ -220,17 +237,12 @@ class ExecutorNode(LifecycleNode):
             return
         stream = loop.stream
         values: dict[str, Any] = {
-            'mode': stream.mode.mode.value,
+            **executor_report.values(loop),
             'driver': self._robot.arm.driver,
             'address': self._robot.arm.address,
-            'policy_ticks': stream.policy_ticks,
-            'idle_ticks': stream.idle_ticks,
-            'protective_stops': loop.protective_stops,
-            **loop.statistics(),
-            **{f'twists_{name}': count for name, count in stream.twists.items()},
-            'twist_refusal': stream.twist_refusal,
-            **{f'chunks_{name}': count for name, count in stream.verdicts.items()},
-            **{f'limited_{name}': count for name, count in stream.limited.items()},
+            'realtime': self._granted.text,
+            'garbage_collected': self._garbage.collected,
+            'garbage_ms_max': self._garbage.worst_s * 1e3,
         }
         self._health.report('executor', LEVELS[stream.mode.mode], stream.mode.reason, values)
 
@@ -260,7 +272,8 @@ class ExecutorNode(LifecycleNode):
             ahead = self._loop.stream.ahead(offer.received_ns)
             if ahead is not None:
                 self._schedule_out.publish(self._schedule_message(ahead))
-        late = max(0, offer.received_ns - offer.chunk.splice_ns) / 1e6
+        sent_ns = offer.chunk.splice_ns - self._robot.lead_ns
+        late = max(0, offer.received_ns - sent_ns) / 1e6
         values = {
             'splice_ns': offer.chunk.splice_ns,
             'transport_ms': offer.transport_ms,
@@ -271,9 +284,18 @@ class ExecutorNode(LifecycleNode):
 
     def _on_crash(self, error: BaseException) -> None:
         """The control thread failed: end the process, so that the controller's watchdog acts."""
+        if isinstance(error, DriverBroken):
+            # No farewell either: nothing of the library may be called.
+            self.get_logger().fatal(f'{error}; the executor ends, to be started anew')
+            sys.stderr.flush()
+            os._exit(EXIT_BROKEN)
         trace = ''.join(traceback.format_exception(error))
         self.get_logger().fatal(f'the control loop failed, the executor ends:\n{trace}')
         os.kill(os.getpid(), signal.SIGINT)
+
+    def _on_stuck(self, reason: str) -> None:
+        """The control thread hangs in the driver: this is told by the thread that watches it."""
+        self._announce(ModeState().after(Event.LINK_LOST, reason))
 
     def _announce(self, mode: ModeState) -> None:
         self._mode = mode
@@ -303,6 +325,8 @@ class ExecutorNode(LifecycleNode):
 
 def main() -> None:
     """Run the executor process."""
+    # A crash inside the arm's library is named in the log by the Python line that called it.
+    faulthandler.enable()
     process.spin(lambda: [ExecutorNode()])
 
 

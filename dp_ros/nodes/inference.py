@@ -11,15 +11,15 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
+from dp_ros.core.asynchronous import Ask, AsynchronousPlanning
 from dp_ros.core.mode import Mode
-from dp_ros.core.receding import RecedingHorizon
 from dp_ros.core.refusal import Refused
 from dp_ros.core.stamped import ActionChunk, ObservationWindow
-from dp_ros.data import alignment
+from dp_ros.data import alignment, messages
 from dp_ros.data.alignment import StampedImage
-from dp_ros.learning import checkpoint
+from dp_ros.learning import checkpoint, transition
 from dp_ros.learning.engine import Engine
-from dp_ros.learning.planner import Planner, receding_horizon
+from dp_ros.learning.planner import Planner, receding_horizon, stop_and_wait
 from dp_ros.nodes import convert, topics
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.observation import ObservationNode
@@ -28,6 +28,7 @@ from dp_ros.task import CartesianAction, load_task
 
 WARM_UP_CHUNKS = 3
 REPORT_PERIOD_S = 0.5
+LOOK_PERIOD_S = 0.05
 # The next anchor is never further ahead than the horizons; if it is, time has been set back.
 CLOCK_SET_BACK_NS = 1_000_000_000
 
@@ -43,6 +44,17 @@ class InferenceNode(LifecycleNode):
         self._device = declare(self, 'device', 'cpu', 'where to denoise: cpu, cuda, cuda:1 ...')
         threads = declare(self, 'threads', 1, 'CPU threads of the denoiser', (1, 64))
         self._seed = declare(self, 'seed', 0, 'seed of the noise that chunks start from')
+        joins = ', '.join(transition.TRANSITIONS)
+        self._transition = declare(
+            self, 'transition', transition.DEFAULT, f'how a chunk takes over: {joins}'
+        )
+        self._confidence = declare(
+            self, 'confidence', 0.99, 'probability that a chunk comes in time', (0.5, 0.9999)
+        )
+        self._wait = declare(self, 'wait', False, 'the arm stands while the policy thinks')
+        self._added_ms = declare(
+            self, 'added_latency_ms', 0.0, 'for experiments: sleep after denoising', (0, 5000)
+        )
         declare(self, 'autostart', True, 'configure and activate at start')
         torch.set_num_threads(threads)
         self._health = Health(self)
@@ -53,7 +65,11 @@ class InferenceNode(LifecycleNode):
         self.hopeless = ''
         self._status = 'not configured'
         self._values: dict[str, Any] = {}
+        # Whether its chunks are played, and since when a stream that it needs is in trouble.
+        self._played = False
+        self._blind_since: float | None = None
         self.create_timer(REPORT_PERIOD_S, self._report)
+        self.create_timer(LOOK_PERIOD_S, self._mind_the_view)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the checkpoint, check it against the task, warm up."""
@@ -61,7 +77,7 @@ class InferenceNode(LifecycleNode):
             self._task = load_task(self._task_file)
             loaded = checkpoint.load(Path(self._checkpoint_folder))
             loaded.require(self._task, self._task_file)
-            self._engine = Engine(loaded.policy, self._device)
+            self._engine = Engine(loaded.policy, self._device, self._transition)
         except (ValueError, RuntimeError) as error:
             self.hopeless = str(error)
             self.get_logger().error(self.hopeless)
@@ -70,15 +86,27 @@ class InferenceNode(LifecycleNode):
         self._planner = Planner(self._task, self._engine, self._seed)
         for _ in range(WARM_UP_CHUNKS):
             self._engine.warm_up()
-        self._horizon = receding_horizon(self._task)
+        lead_ns = self._observation.lead_ns
+        begin = stop_and_wait if self._wait else receding_horizon
+        self._planning = AsynchronousPlanning(
+            begin(self._task, lead_ns), self._planner.pins, self._confidence, lead_ns
+        )
         cartesian = isinstance(self._task.action, CartesianAction)
         topic = topics.CARTESIAN_CHUNK if cartesian else topics.JOINT_CHUNK
+        schedule = topics.CARTESIAN_SCHEDULE if cartesian else topics.JOINT_SCHEDULE
         self._chunks = topic.publisher(self)
-        self._mode_input = self.create_subscription(
-            topics.MODE.type, topics.MODE.name, self._on_mode, topics.MODE.qos
-        )
+        self._inputs = [
+            self.create_subscription(t.type, t.name, listener, t.qos)
+            for t, listener in ((topics.MODE, self._on_mode), (schedule, self._on_schedule))
+        ]
         self.get_logger().info(f'policy {loaded.name}, identity {loaded.identity}, is warm')
-        self._status, self._values = 'warm', {'identity': loaded.identity}
+        self._status = 'warm'
+        self._values = {
+            'identity': loaded.identity,
+            'transition': self._transition,
+            'wait': self._wait,
+            'added_latency_ms': self._added_ms,
+        }
         self._report()
         return TransitionCallbackReturn.SUCCESS
 
@@ -98,7 +126,8 @@ class InferenceNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Remove what configure made."""
         self.destroy_publisher(self._chunks)
-        self.destroy_subscription(self._mode_input)
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
         return TransitionCallbackReturn.SUCCESS
 
     def close(self) -> None:
@@ -113,15 +142,48 @@ class InferenceNode(LifecycleNode):
 
     def _report(self) -> None:
         level = DiagnosticStatus.ERROR if self.hopeless else DiagnosticStatus.OK
-        self._health.report('inference', level, self.hopeless or self._status, self._values)
+        values = dict(self._values)
+        if values:
+            with self._wake:
+                values |= self._planning.statistics(self._now_ns())
+        self._health.report('inference', level, self.hopeless or self._status, values)
 
     def _on_mode(self, message: String) -> None:
         with self._wake:
             commanding = message.data == Mode.POLICY.value
             if commanding and not self._commanding:
-                self._horizon = self._horizon.started(self._now_ns())
+                self._planning.begin(self._now_ns())
+                self._played, self._blind_since = False, None
             self._commanding = commanding
             self._wake.notify()
+
+    def _on_schedule(self, message: Any) -> None:
+        """What the executor has accepted."""
+        action = self._task.action
+        try:
+            if isinstance(action, CartesianAction):
+                ahead = messages.cartesian_chunk(message)
+            else:
+                ahead = messages.joint_chunk(message, action.components)
+        except messages.MessageError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=5.0)
+            return
+        with self._wake:
+            if self._commanding:
+                self._planning.accepted(ahead, self._now_ns())
+                self._played = True
+                self._wake.notify()
+
+    def _mind_the_view(self) -> None:
+        """Withdraw the plan when no window can be had: the arm must not play it to its end."""
+        if not self._commanding or not self._played or not self._observation.troubles():
+            self._blind_since = None
+            return
+        now = time.monotonic()
+        self._blind_since = self._blind_since or now
+        if now - self._blind_since >= self._observation.blind_s:
+            self._played = False
+            self._chunks.publish(self._chunks.msg_type())  # without a point: withdrawn
 
     def _on_sample(self) -> None:
         # Waking the planning thread costs it the interpreter, so only when there is work.
@@ -131,7 +193,7 @@ class InferenceNode(LifecycleNode):
     def _work_from_ns(self) -> int:
         """When samples of the next window begin to matter: a frame as soon as it is known."""
         ahead = self._task.horizons.observation - 1 if self._task.cameras else 0
-        return self._horizon.next_anchor_ns - ahead * self._task.period_ns
+        return self._planning.horizon.next_anchor_ns - ahead * self._task.period_ns
 
     def _notify(self) -> None:
         with self._wake:
@@ -160,7 +222,8 @@ class InferenceNode(LifecycleNode):
         with self._wake:
             self._mind_the_clock()
             # The newest anchor is asked for inside, so that no sample slips past the wait.
-            anchor = self._horizon.anchor(self._observation.newest_anchor_ns())
+            newest = self._observation.newest_anchor_ns()
+            anchor = self._planning.anchor(newest, self._now_ns())
             if not self._commanding or anchor is None:
                 self._wake.wait(timeout=0.1)
                 return None
@@ -170,14 +233,14 @@ class InferenceNode(LifecycleNode):
         horizons = self._task.horizons
         furthest = max(horizons.observation, horizons.action) * self._task.period_ns
         now_ns = self._now_ns()
-        if self._horizon.next_anchor_ns > now_ns + furthest + CLOCK_SET_BACK_NS:
-            self._horizon = self._horizon.started(now_ns)
+        if self._planning.horizon.next_anchor_ns > now_ns + furthest + CLOCK_SET_BACK_NS:
+            self._planning.begin(now_ns)
 
     def _look_ahead(self) -> None:
         """Encode what is already known of the next window, so that its last frames remain."""
         if not self._commanding:
             return
-        for camera, frame in self._observation.settled(self._horizon.next_anchor_ns):
+        for camera, frame in self._observation.settled(self._planning.horizon.next_anchor_ns):
             image = self._observation.image(camera, frame)
             if not isinstance(image, Refused):
                 self._engine.encode(camera, frame.stamp_ns, image)
@@ -185,11 +248,14 @@ class InferenceNode(LifecycleNode):
     def _plan(self, window: ObservationWindow, frames: Mapping[str, list[StampedImage]]) -> None:
         anchor = window.anchor_ns
         window_ms = (self._now_ns() - anchor) / 1e6
+        with self._wake:
+            ask = self._planning.ask(anchor, self._now_ns())
         begun = time.monotonic()
-        waypoints = self._planner.waypoints(window, frames)
+        waypoints = self._planner.waypoints(window, frames, ask.before, ask.delay_steps)
         inference_ms = (time.monotonic() - begun) * 1e3
-        chunk = self._horizon.chunk(waypoints, anchor, self._now_ns())
-        self._advance(self._horizon.planned(anchor), anchor)
+        time.sleep(self._added_ms / 1e3)
+        with self._wake:
+            chunk = self._planning.answer(ask, waypoints, self._now_ns())
         if chunk is not None and self.context.ok():
             self._publish(chunk)
         values = {
@@ -197,22 +263,19 @@ class InferenceNode(LifecycleNode):
             'splice_ns': chunk.splice_ns if chunk else 0,
             'window_ms': window_ms,
             'inference_ms': inference_ms,
+            'delay_steps': ask.delay_steps,
+            'committed': 'none' if ask.before is None else 'known',
             # By it a bag can be checked to give the window that this node had.
             'window': alignment.digest(window, frames),
         }
         level = DiagnosticStatus.WARN if chunk is None else DiagnosticStatus.OK
-        text = 'too late: every action of the chunk is past' if chunk is None else 'planned'
+        text = _discarded(ask) if chunk is None else 'planned'
         self._health.report('inference/chunk', level, text, values)
 
     def _refuse(self, anchor: int, refused: Refused) -> None:
-        self._advance(self._horizon.refused(anchor), anchor)
-        self._health.report('inference/window', DiagnosticStatus.WARN, str(refused), {})
-
-    def _advance(self, horizon: RecedingHorizon, anchor: int) -> None:
         with self._wake:
-            # A new epoch may have begun meanwhile; its start must not be overwritten.
-            if anchor >= self._horizon.next_anchor_ns:
-                self._horizon = horizon
+            self._planning.refused(anchor)
+        self._health.report('inference/window', DiagnosticStatus.WARN, str(refused), {})
 
     def _publish(self, chunk: ActionChunk) -> None:
         if isinstance(self._task.action, CartesianAction):
@@ -223,3 +286,9 @@ class InferenceNode(LifecycleNode):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+
+def _discarded(ask: Ask) -> str:
+    if ask.knew is None:
+        return 'too late: every action of the chunk is past'
+    return f'too late: it outran the {ask.knew} committed actions that it goes on from'

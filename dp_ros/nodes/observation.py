@@ -44,6 +44,9 @@ class ObservationNode(LifecycleNode):
         self._health = Health(self)
         self._lock = threading.Lock()
         self._alignment: Alignment | None = None
+        # How much sooner than due the robot's executor sends an action; known once configured.
+        self.lead_ns = 0
+        self.blind_s = Robot.model_fields['blind_s'].default
         self._refusals: Counter[str] = Counter()
         self._last_refusal = ''
         self._clock_jumps = 0
@@ -68,6 +71,8 @@ class ObservationNode(LifecycleNode):
             self.get_logger().error(self.hopeless)
             return TransitionCallbackReturn.FAILURE
         self._alignment = Alignment(task, robot)
+        if robot is not None:
+            self.lead_ns, self.blind_s = robot.lead_ns, robot.blind_s
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -104,6 +109,11 @@ class ObservationNode(LifecycleNode):
         if isinstance(window, Refused):
             self._count(window)
         return window
+
+    def troubles(self) -> list[Refused]:
+        """What is wrong with the streams now."""
+        with self._lock:
+            return self._buffers.troubles(self._now_ns())
 
     def settled(self, anchor_ns: int) -> list[tuple[str, Sample]]:
         """(camera, frame): frames that the window ending at `anchor_ns` will hold for certain."""

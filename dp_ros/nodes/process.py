@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,10 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from dp_ros.nodes import heartbeat
+from dp_ros.ros_process import OWNER
 
 NodeT = TypeVar('NodeT', bound=Node)
 
@@ -27,9 +31,12 @@ SWITCH_INTERVAL_S = 0.0005
 def spin(make: Callable[[], Sequence[Node]]) -> None:
     """Run the nodes that `make` builds in one process until SIGINT, then close them in order.
 
-    A lifecycle node whose parameter `autostart` is true is configured and activated. Where that
-    fails it stays unconfigured, says why, and is tried again each second, for a robot may be
-    switched on later; a node that sets `hopeless` to a sentence ends the process with it.
+    Each node shows that it lives (heartbeat.py). A lifecycle node whose parameter `autostart` is
+    true is configured and activated. Where that fails it stays unconfigured, says why, and is
+    tried again each second, for a robot may be switched on later; the others wait for a manager.
+    A node that sets `hopeless` to a sentence ends the process with it, and with EX_CONFIG: to
+    start it again would change nothing.
+    A process that a graph started (running.py) ends with it, however that ended.
     A node's `close()`, if it has one, is called before the node is destroyed.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -41,6 +48,7 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
         nodes += make()
         for node in nodes:
             executor.add_node(node)
+            heartbeat.beat(node)
         waiting = [
             node
             for node in nodes
@@ -51,13 +59,17 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
             retry_at = time.monotonic() + RETRY_S
             while waiting and time.monotonic() < retry_at:
                 executor.spin_once(timeout_sec=0.1)
-        executor.spin()
+                _require_owner()
+        while rclpy.ok():
+            executor.spin_once()
+            _require_hope(nodes)
+            _require_owner()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, OSError, ImportError) as error:
         # Settings and missing parts: a sentence for the person, not a traceback.
         print(f'dp_ros: {error}', file=sys.stderr, flush=True)
-        raise SystemExit(1) from None
+        raise SystemExit(os.EX_CONFIG) from None
     finally:
         # A second Ctrl-C must not tear the clean-up apart.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -83,7 +95,8 @@ def foreground(
     rclpy.init()
     error, name = '', Path(sys.argv[0]).stem
     executor = SingleThreadedExecutor()
-    spinning = threading.Thread(target=_spin, args=(executor,), name='spin')
+    ending = threading.Event()
+    spinning = threading.Thread(target=_spin, args=(executor, ending), name='spin')
     try:
         node = make()
         name = node.get_name()
@@ -97,6 +110,7 @@ def foreground(
     finally:
         # A second Ctrl-C must not tear the clean-up apart.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ending.set()
         executor.shutdown(timeout_sec=1.0)
         rclpy.try_shutdown()
         if spinning.is_alive():
@@ -106,9 +120,38 @@ def foreground(
         raise SystemExit(1)
 
 
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException):
+@contextlib.contextmanager
+def connected(make: Callable[[], NodeT], domain: int) -> Iterator[NodeT]:
+    """A node that spins in a thread of its own, in this ROS domain; signals stay with the caller.
+
+    For a program that is no node itself and waits for a person.
+    """
+    rclpy.init(domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+    executor = SingleThreadedExecutor()
+    ending = threading.Event()
+    spinning = threading.Thread(target=_spin, args=(executor, ending), name='spin')
+    try:
+        node = make()
+        executor.add_node(node)
+        spinning.start()
+        yield node
+    finally:
+        ending.set()
+        executor.shutdown(timeout_sec=1.0)
+        rclpy.try_shutdown()
+        if spinning.is_alive():
+            spinning.join()
+
+
+def _spin(executor: SingleThreadedExecutor, ending: threading.Event) -> None:
+    try:
         executor.spin()
+    except ExternalShutdownException:
+        pass
+    except RuntimeError:
+        # What it waited for was destroyed under it, as at every end.
+        if not ending.is_set():
+            raise
 
 
 def _started(node: LifecycleNode) -> bool:
@@ -116,10 +159,24 @@ def _started(node: LifecycleNode) -> bool:
     if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
         node.trigger_activate()
         return True
-    hopeless = getattr(node, 'hopeless', '')
-    if hopeless:
-        raise ValueError(hopeless)
+    _require_hope([node])
     return False
+
+
+def _require_hope(nodes: Sequence[Node]) -> None:
+    """Raise ValueError where a node says that it can never be configured."""
+    for node in nodes:
+        hopeless = getattr(node, 'hopeless', '')
+        if hopeless:
+            raise ValueError(hopeless)
+
+
+def _require_owner() -> None:
+    """Raise KeyboardInterrupt once the program that started this graph is gone."""
+    owner = os.environ.get(OWNER)
+    if owner is not None and os.getppid() != int(owner):
+        print('dp_ros: the program that started this process is gone', file=sys.stderr, flush=True)
+        raise KeyboardInterrupt
 
 
 def _raise_priority() -> None:

@@ -1,19 +1,14 @@
 """The recorder, asked and heard from a program that waits for a person."""
 
-import contextlib
-import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
-from dp_ros.nodes import topics
+from dp_ros.nodes import process, topics
 from dp_ros.nodes.calls import ask
 from dp_ros.nodes.recorder import DISCARD_SERVICE, START_SERVICE, STOP_SERVICE
 
@@ -67,24 +62,6 @@ class RecordConsole(Node):
                 self.status = status
 
 
-@contextlib.contextmanager
-def connected(domain: int) -> Iterator[RecordConsole]:
+def connected(domain: int) -> AbstractContextManager[RecordConsole]:
     """A console that spins in a thread of its own; signals stay with the caller."""
-    rclpy.init(domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-    executor = SingleThreadedExecutor()
-    spinning = threading.Thread(target=_spin, args=(executor,), name='spin')
-    try:
-        node = RecordConsole()
-        executor.add_node(node)
-        spinning.start()
-        yield node
-    finally:
-        executor.shutdown(timeout_sec=1.0)
-        rclpy.try_shutdown()
-        if spinning.is_alive():
-            spinning.join()
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
+    return process.connected(RecordConsole, domain)

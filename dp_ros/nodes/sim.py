@@ -25,7 +25,7 @@ from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
 from dp_ros.sim import pusht, scene_feed
 from dp_ros.sim.cell import Cell
-from dp_ros.sim.ur_controller import URController
+from dp_ros.sim.ur_controller import UNLOCK_AFTER_S, URController
 from dp_ros.sim.ur_ports import AddressInUse
 
 REPORT_PERIOD_S = 0.5
@@ -41,6 +41,13 @@ class SimNode(LifecycleNode):
         self._series = declare(self, 'series', 'e-Series', 'e-Series (500 Hz) or CB3 (125 Hz)')
         self._pose_rate = declare(self, 'pose_rate_hz', 60, 'rate of /block_pose', (1, 500))
         self._with_clock = declare(self, 'publish_clock', False, 'publish the cell time as /clock')
+        self._unlock_after = declare(
+            self,
+            'unlock_after_s',
+            UNLOCK_AFTER_S,
+            'a protective stop is not unlocked sooner [s]',
+            (0.0, 60.0),
+        )
         declare(self, 'seed', 0, 'episode that /sim/reset starts', read_only=False)
         declare(self, 'autostart', True, 'configure and activate at start')
         self._health = Health(self)
@@ -108,7 +115,12 @@ class SimNode(LifecycleNode):
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._cell = Cell()
         self._cell.reset(pusht.sample_start(np.random.default_rng(self._seed())))
-        self._controller = URController(_ObservedPlant(self), self._address, self._series)
+        self._controller = URController(
+            _ObservedPlant(self),
+            self._address,
+            self._series,
+            unlock_after_s=self._unlock_after,
+        )
         self._every = max(1, round(self._controller.control_hz / self._pose_rate))
         feed = await scene_feed.serve(self._address, self._scene)
         try:
@@ -190,6 +202,8 @@ class SimNode(LifecycleNode):
                 'series': self._series,
                 'program_running': self._controller.program_running,
                 'safety': self._controller.safety_mode.name.lower(),
+                'robot_mode': self._controller.robot_mode,
+                'remote_control': self._controller.in_remote_control,
             }
             slow = factor < 0.95
             text = 'the cell runs slower than real time' if slow else 'real time'

@@ -16,7 +16,7 @@ from rclpy.qos import (
     ReliabilityPolicy,
 )
 from sensor_msgs.msg import CameraInfo, JointState, Joy
-from std_msgs.msg import String
+from std_msgs.msg import Empty, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
 from dp_ros.data import topic_names
@@ -37,6 +37,14 @@ CHUNK = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     liveliness=LivelinessPolicy.AUTOMATIC,
     liveliness_lease_duration=Duration(seconds=POLICY_LEASE_S),
+)
+# So long a node may be stuck in a callback before it counts as silent.
+HEARTBEAT_LEASE_S = 1.5
+HEARTBEAT = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+    liveliness_lease_duration=Duration(seconds=HEARTBEAT_LEASE_S),
 )
 
 
@@ -92,11 +100,30 @@ def camera_info(camera: str) -> Topic:
     return Topic(f'/{camera}/color/camera_info', CameraInfo, SENSOR)
 
 
+def heartbeat(node: str) -> Topic:
+    """Nothing is said here: that `node` lives is told by the liveliness of its publisher."""
+    return Topic(f'/{node}/heartbeat', Empty, HEARTBEAT)
+
+
 ARM_SERVICE = '/executor/arm'  # std_srvs/SetBool: true hands over to the policy, false lets go
 HOLD_SERVICE = '/executor/hold'  # std_srvs/Trigger: brake and stay
+RECOVER_SERVICE = '/executor/recover'  # std_srvs/Trigger: clear a stop, go back, hold
 RESET_SERVICE = '/sim/reset'  # std_srvs/Trigger: the start of the episode of parameter `seed`
 # std_srvs/Trigger: what can happen to a controller, as methods of sim.ur_controller.URController
-SIM_EVENTS = ('protective_stop', 'safeguard_stop', 'emergency_stop', 'stop_program', 'release')
+SIM_EVENTS = (
+    'protective_stop',
+    'safeguard_stop',
+    'emergency_stop',
+    'stop_program',
+    'power_off',
+    'local_control',
+    'remote_control',
+    'mute',
+    'unmute',
+    'drop_rtde',
+    'drop_control',
+    'release',
+)
 
 
 def sim_event(name: str) -> str:

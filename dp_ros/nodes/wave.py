@@ -26,9 +26,10 @@ class Wave:
             return None
         times = STEP_S * np.arange(first, last + 1)
         stamps = tuple(self._start_ns + round(t * 1e9) for t in times)
-        return ActionChunk(stamps, np.stack([self._at(t) for t in times]))
+        return ActionChunk(stamps, np.stack([self.pose(t) for t in times]))
 
-    def _at(self, seconds: float) -> Array:
+    def pose(self, seconds: float) -> Array:
+        """The pose (7,) at this time after the start."""
         ramp = np.clip(min(seconds, self._seconds - seconds) / RAMP_S, 0.0, 1.0)
         size = AMPLITUDE_M * ramp**2 * (3 - 2 * ramp)
         pose = self._pose.copy()

@@ -5,19 +5,20 @@ need not: the stream looks at them when it is armed, and at the arm's status.
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from dp_ros.core.chunk import Verdict
-from dp_ros.core.mode import Mode
+from dp_ros.core.mode import STOPPED_BY
 from dp_ros.core.robot import ArmStatus, RobotState
 from dp_ros.core.stamped import ActionChunk, Array
-from dp_ros.core.stream import CommandStream
+from dp_ros.core.stream import CommandStream, StreamConfig
 from dp_ros.data import messages, topic_names
 from dp_ros.data.messages import MessageError
 from dp_ros.data.stream_inputs import JOINTS, POSE
+from dp_ros.hardware.drivers import make_kinematics
 from dp_ros.replay.stretches import Stretch
 from dp_ros.robot import Robot
 from dp_ros.task import JointAction, Task
@@ -28,8 +29,9 @@ READINGS = {
     topic_names.TCP_WRENCH: 'geometry_msgs/msg/WrenchStamped',
 }
 NO_READING = 'no reading of the arm has come yet'
-# A recorded mode that tells what the arm itself reported.
-STATUS = {Mode.STOPPED.value: ArmStatus.PROTECTIVE_STOP, Mode.FAULT.value: ArmStatus.LINK_LOST}
+# A recorded mode that tells what the arm itself reported; older bags say 'stopped' for any stop.
+STATUS = {mode.value: status for status, mode in STOPPED_BY.items()}
+STATUS['stopped'] = ArmStatus.PROTECTIVE_STOP
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class ExecutorSide:
 
     def __init__(self, task: Task, robot: Robot) -> None:
         self.refused_arming: list[str] = []
-        self._config = robot.stream(task)
+        self._config = robot.stream(task, make_kinematics(robot))
         self.period_ns = round(self._config.period_s * 1e9)
         self._joints = robot.arm.joints
         self._order = _joint_order(task, robot)
@@ -63,6 +65,7 @@ class ExecutorSide:
             topic_names.TCP_WRENCH: np.zeros(6),
         }
         del self._readings[self._needed]
+        self._heard: set[str] = set()
         self._stream = CommandStream(self._config)
         self._status = ArmStatus.RUNNING
         self._asked = True
@@ -73,6 +76,7 @@ class ExecutorSide:
         with contextlib.suppress(MessageError):
             if topic == topic_names.JOINT_STATES:
                 self._readings[topic] = messages.joint_sample(message, self._joints).value
+                self._heard.add(topic)
             elif topic == topic_names.TCP_POSE:
                 self._readings[topic] = messages.pose_sample(message).value
             elif topic == topic_names.TCP_WRENCH:
@@ -103,6 +107,13 @@ class ExecutorSide:
             chunk = ActionChunk(chunk.stamps_ns, chunk.waypoints[:, self._order])
         return self._stream.offer(chunk, now_ns)
 
+    def ahead(self, now_ns: int) -> ActionChunk | None:
+        """What is committed from now on, with its joints in the order of the task's."""
+        ahead = self._stream.ahead(now_ns)
+        if ahead is not None and self._order is not None:
+            ahead = ActionChunk(ahead.stamps_ns, ahead.waypoints[:, np.argsort(self._order)])
+        return ahead
+
     def tick(self, now_ns: int) -> Tick:
         """One control period."""
         state = self._state()
@@ -110,6 +121,7 @@ class ExecutorSide:
             return Tick(now_ns, self._stream.mode.mode.value, NO_READING, None, ())
         if not self._asked:
             self._asked = True
+            self._stream = CommandStream(self._limited())
             refusal = self._stream.arm(now_ns, state)
             if refusal is not None:
                 self.refused_arming.append(refusal)
@@ -119,6 +131,12 @@ class ExecutorSide:
         mode = self._stream.mode
         sent = None if command is None else command.values
         return Tick(now_ns, mode.mode.value, mode.reason, sent, limits)
+
+    def _limited(self) -> StreamConfig:
+        """The rules of the stream; where a bag lacks the joints, nothing is known of them."""
+        if topic_names.JOINT_STATES in self._heard:
+            return self._config
+        return replace(self._config, limits=replace(self._config.limits, kinematics=None))
 
     def _state(self) -> RobotState | None:
         if self._needed not in self._readings:

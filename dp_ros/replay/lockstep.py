@@ -26,9 +26,10 @@ from dp_ros.robot import Robot
 from dp_ros.task import Task
 
 # What became of a chunk that never reached the schedule; the rest are core.chunk.Verdict.
-PAST, LOST = 'past', 'lost'
+PAST, OUTRUN, LOST = 'past', 'outrun', 'lost'
 EXPLAINED = {
     PAST: 'too late: every action of the chunk is past',
+    OUTRUN: 'too late: it outran the committed actions that it goes on from',
     LOST: 'lost on its way to the executor',
     **{verdict.name.lower(): verdict.value for verdict in Verdict},
 }
@@ -177,7 +178,8 @@ class Lockstep:
         """The policy has thought: its chunk leaves, and the next window may be there already."""
         arrival = self._chunk_fate.arrival_ns(now_ns)
         if plan.chunk is None:
-            self._planned.append(Planned(plan, None, PAST))
+            verdict = PAST if plan.ask.knew is None else OUTRUN
+            self._planned.append(Planned(plan, None, verdict))
         elif arrival is None:
             self._planned.append(Planned(plan, None, LOST))
         else:
@@ -187,4 +189,8 @@ class Lockstep:
     def _offer(self, plan: Plan, now_ns: int) -> None:
         assert plan.chunk is not None
         verdict = self._executor.offer(plan.chunk, now_ns)
+        ahead = self._executor.ahead(now_ns) if verdict is Verdict.ACCEPTED else None
+        if ahead is not None:
+            self._policy.accepted(ahead, now_ns)
+            self._plan(now_ns)
         self._planned.append(Planned(plan, now_ns, verdict.name.lower()))

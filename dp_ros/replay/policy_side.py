@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dp_ros.core.asynchronous import Ask, AsynchronousPlanning
 from dp_ros.core.refusal import Refused
 from dp_ros.core.stamped import ActionChunk, Array, ObservationWindow
 from dp_ros.data import alignment
@@ -19,15 +20,21 @@ class Plan:
     """One prediction.
 
     covered_ns: when its window was had; done_ns: when it was ready; window: digest;
-    waypoints: all T_p of them; chunk: what can still be executed, None if all of it is past.
+    waypoints: all T_p of them; chunk: what can still be executed, None if all of it is past, or if
+    it outran the committed actions that it goes on from.
     """
 
-    anchor_ns: int
+    ask: Ask
     covered_ns: int
     done_ns: int
     window: str
     waypoints: Array
     chunk: ActionChunk | None
+
+    @property
+    def anchor_ns(self) -> int:
+        """The end of its window."""
+        return self.ask.anchor_ns
 
 
 class PolicySide:
@@ -41,7 +48,8 @@ class PolicySide:
         self.refusals: Counter[str] = Counter()
         self._alignment = Alignment(task, robot)
         self._planner, self._processing_ns = planner, processing_ns
-        self._horizon = receding_horizon(task)
+        horizon = receding_horizon(task, robot.lead_ns)
+        self._planning = AsynchronousPlanning(horizon, planner.pins, lead_ns=robot.lead_ns)
         self._commanding = False
         self._free_ns = 0
 
@@ -53,8 +61,12 @@ class PolicySide:
 
     def begin(self, now_ns: int) -> None:
         """Somebody commands the arm from now on: the first window lies wholly after it."""
-        self._horizon = self._horizon.started(now_ns)
+        self._planning.begin(now_ns)
         self._commanding = True
+
+    def accepted(self, ahead: ActionChunk, now_ns: int) -> None:
+        """The executor has told what it will play from now on."""
+        self._planning.accepted(ahead, now_ns)
 
     def end(self) -> None:
         """Nobody commands the arm any more."""
@@ -71,14 +83,14 @@ class PolicySide:
         """
         builder = self._alignment.builder
         while self._commanding and now_ns >= self._free_ns:
-            anchor = self._horizon.anchor(builder.newest_anchor_ns())
+            anchor = self._planning.anchor(builder.newest_anchor_ns(), now_ns)
             if anchor is None:
                 return None
             window = builder.window(anchor, now_ns)
             frames = window if isinstance(window, Refused) else alignment.images(window)
             if isinstance(window, Refused) or isinstance(frames, Refused):
                 self._refuse(frames)
-                self._horizon = self._horizon.refused(anchor)
+                self._planning.refused(anchor)
                 continue
             return self._think(window, frames, now_ns)
         return None
@@ -89,13 +101,12 @@ class PolicySide:
         frames: Mapping[str, list[StampedImage]],
         now_ns: int,
     ) -> Plan:
-        anchor, done = window.anchor_ns, now_ns + self._processing_ns
-        waypoints = self._planner.waypoints(window, frames)
-        chunk = self._horizon.chunk(waypoints, anchor, done)
-        self._horizon = self._horizon.planned(anchor)
+        ask, done = self._planning.ask(window.anchor_ns, now_ns), now_ns + self._processing_ns
+        waypoints = self._planner.waypoints(window, frames, ask.before, ask.delay_steps)
+        chunk = self._planning.answer(ask, waypoints, done)
         self._free_ns = done
         digest = alignment.digest(window, frames)
-        return Plan(anchor, now_ns, done, digest, waypoints, chunk)
+        return Plan(ask, now_ns, done, digest, waypoints, chunk)
 
     def _refuse(self, refused: Any) -> None:
         self.refusals[f'{refused.stream}_{refused.reason.name.lower()}'] += 1

@@ -14,7 +14,7 @@ from dp_ros import atomic
 from dp_ros.replay import report
 from dp_ros.replay.guards import ReplayError
 from dp_ros.replay.injection import Injection, Link
-from dp_ros.replay.replay import Declared, Replay
+from dp_ros.replay.replay import SWITCH, Declared, Replay
 from dp_ros.task import CartesianAction
 
 FORMAT = 1
@@ -53,6 +53,7 @@ def reduced(replay: Replay) -> dict[str, Any]:
     counted = ('verdicts', 'refusals', 'limited', 'lost', 'refused_arming')
     return {
         'format': FORMAT,
+        **{key: full[key] for key in ('transition',) if key in full},
         **{key: full[key] for key in (*kept, *counted)},
         'modes': [[_ms(m['from_ns']), m['mode'], m['reason']] for m in full['modes']],
         'chunks': chunks,
@@ -66,7 +67,8 @@ def declared(reference: dict[str, Any]) -> Declared:
     seed, every = links.pop('seed'), Link(**links.pop('every'))
     topics = {topic: Link(**link) for topic, link in links.items()}
     injection = Injection(every, topics, seed)
-    return Declared(reference['seed'], reference['processing_ns'], injection)
+    transition = reference.get('transition', SWITCH)
+    return Declared(reference['seed'], reference['processing_ns'], injection, transition)
 
 
 def write(replay: Replay, path: Path) -> None:

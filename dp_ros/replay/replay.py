@@ -20,15 +20,21 @@ from dp_ros.robot import Robot
 from dp_ros.task import Task
 
 Progress = Callable[[int, int], None]
+# What references were made with, whatever robots do.
+SWITCH = 'switch'
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What is fixed by declaration: the seed of the noise, the time that a prediction takes."""
+    """What is fixed by declaration: the seed of the noise, the time that a prediction takes.
+
+    transition: how a chunk takes over from the one before (learning/transition.py).
+    """
 
     seed: int = 0
     processing_ns: int = 60_000_000
     injection: Injection = field(default_factory=Injection)
+    transition: str = SWITCH
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ def run(
     with open_bag(bag_folder) as bag:
         wanted = lockstep.topics(bag, task, robot)
         recorded = recording.read(bag, task)
-        planner = Planner(task, Engine(loaded.policy), declared.seed)
+        engine = Engine(loaded.policy, transition=declared.transition)
+        planner = Planner(task, engine, declared.seed)
         loop = Lockstep(task, robot, planner, declared.processing_ns, declared.injection)
         total = sum(bag.counts[topic] for topic in wanted)
         watched = _watched(bag.messages(wanted), total, progress)

@@ -7,7 +7,7 @@ from typing import Any
 from dp_ros.core.stamped import Array
 from dp_ros.data.command_track import as_action
 from dp_ros.replay.lockstep import Planned
-from dp_ros.replay.replay import Replay
+from dp_ros.replay.replay import SWITCH, Replay
 
 
 def told(replay: Replay, planned: Planned) -> str | None:
@@ -46,7 +46,9 @@ def report(replay: Replay) -> dict[str, Any]:
 
 def declared(replay: Replay) -> dict[str, Any]:
     """What the replay was asked for."""
+    transition = replay.declared.transition
     return {
+        **({} if transition == SWITCH else {'transition': transition}),
         'seed': replay.declared.seed,
         'processing_ns': replay.declared.processing_ns,
         'injection': replay.declared.injection.described(),

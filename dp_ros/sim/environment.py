@@ -73,14 +73,21 @@ class PushTCell:
         """
         before, after = self._command, np.clip(action, pusht.SQUARE_LOW, pusht.SQUARE_HIGH)
         for i in range(TICKS_PER_STEP):
-            if self._tick % TICKS_PER_SETPOINT == 0:
-                waypoint = before + (after - before) * (i / TICKS_PER_STEP)
-                self._target = tool_down_joints(waypoint, self._target)
-            self._joints = self._joints + self._gain * (self._target - self._joints)
-            self.cell.advance(self._joints, TIMESTEP_S)
-            self._tick += 1
+            due = self._tick % TICKS_PER_SETPOINT == 0
+            self.servo(before + (after - before) * (i / TICKS_PER_STEP) if due else None)
         self._command = after
         return self.observation
+
+    def servo(self, setpoint: np.ndarray | None) -> None:
+        """2 ms of the servo and the world. setpoint: where the tip shall go (2,), None: as before.
+
+        Raises ValueError for one that the arm cannot reach.
+        """
+        if setpoint is not None:
+            self._target = tool_down_joints(setpoint, self._target)
+        self._joints = self._joints + self._gain * (self._target - self._joints)
+        self.cell.advance(self._joints, TIMESTEP_S)
+        self._tick += 1
 
     @property
     def observation(self) -> np.ndarray:

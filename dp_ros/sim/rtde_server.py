@@ -82,6 +82,11 @@ class RTDEConnection(asyncio.Protocol):
         if self._transport.get_write_buffer_size() < BACKLOG_BYTES:
             self._transport.write(self._outputs.pack([get() for get in self._getters]))
 
+    @property
+    def commands(self) -> bool:
+        """Whether the client has set up inputs."""
+        return bool(self._inputs)
+
     def abort(self) -> None:
         """Drop the client without waiting for it."""
         self._transport.abort()

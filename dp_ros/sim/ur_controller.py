@@ -16,7 +16,7 @@ from dp_ros.sim import dashboard, ur_motion, ur_ports
 from dp_ros.sim.rtde_server import RTDEConnection, Value
 from dp_ros.sim.rtde_wire import register
 from dp_ros.sim.ur_model import RobotModel
-from dp_ros.sim.ur_outputs import SafetyMode, outputs
+from dp_ros.sim.ur_outputs import IDLE, POWER_OFF, RUNNING, SafetyMode, outputs
 from dp_ros.sim.ur_script import ControlScript, Outcome
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ SERIES = {
 # How the joints slow down when a program ends, and when the safety system acts [rad/s^2].
 PROGRAM_STOP_RAD_S2 = 10.0
 SAFETY_STOP_RAD_S2 = 20.0
+# How long after a protective stop the dashboard refuses to unlock it.
+UNLOCK_AFTER_S = 5.0
 # A loop that is late by more than this gives the time up instead of chasing it.
 LATE_TICKS = 5
 
@@ -62,16 +64,20 @@ class URController:
         address: str = '127.0.0.2',
         series: Literal['e-Series', 'CB3'] = 'e-Series',
         tcp_offset: Sequence[float] = (0.0, 0.0, 0.16, 0.0, 0.0, 0.0),
+        unlock_after_s: float = UNLOCK_AFTER_S,
     ) -> None:
         if series not in SERIES:
             raise ValueError(f'series is {series!r}; expected one of {list(SERIES)}')
         self.control_hz, self.version, self.software, self.robot_model = SERIES[series]
         self.address = address
         self.period_s = 1.0 / self.control_hz
-        self.remote_control = True
+        self.in_remote_control = True
         self.safety_mode = SafetyMode.NORMAL
-        self.robot_mode = 7
+        self.robot_mode = RUNNING
         self.ticks = 0
+        self._unlock_ticks = round(unlock_after_s * self.control_hz)
+        self._stopped_at = 0
+        self._muted = False
         self._plant = plant
         joints = tuple(np.asarray(plant.joint_positions, dtype=float).tolist())
         self.robot = RobotModel(joints, self.period_s, tuple(tcp_offset))
@@ -116,7 +122,7 @@ class URController:
         self._plant.advance(self.robot.setpoint.joints, self.period_s)
         self._measure()
         self.ticks += 1
-        for client in tuple(self._clients):
+        for client in () if self._muted else tuple(self._clients):
             client.publish(self.ticks)
 
     async def run(self, stop: asyncio.Event, real_time: bool = True) -> None:
@@ -150,8 +156,13 @@ class URController:
         if _LOADED not in text or offset is None or int(offset[1]) not in (0, 24):
             logger.warning('only the control script of ur_rtde is simulated; program ignored')
             return
-        if self.safety_mode is not SafetyMode.NORMAL:
-            logger.warning('program refused: %s', self.safety_mode.name)
+        if self.safety_mode is not SafetyMode.NORMAL or self.robot_mode != RUNNING:
+            logger.warning(
+                'program refused: %s, robot mode %d', self.safety_mode.name, self.robot_mode
+            )
+            return
+        if self.version[0] >= 5 and not self.in_remote_control:
+            logger.warning('program refused: the robot is in local control')
             return
         if self._script is not None:
             self.stop_program()
@@ -162,8 +173,14 @@ class URController:
         self._end_program(PROGRAM_STOP_RAD_S2)
 
     def protective_stop(self) -> None:
-        """As after a collision; `release` or the dashboard's unlock ends it."""
+        """As after a collision; `release`, or the dashboard's unlock 5 s later, ends it."""
+        self._stopped_at = self.ticks
         self._safety_stop(SafetyMode.PROTECTIVE_STOP)
+
+    @property
+    def unlockable(self) -> bool:
+        """Whether a protective stop is old enough for the dashboard to unlock it."""
+        return self.ticks - self._stopped_at >= self._unlock_ticks
 
     def safeguard_stop(self) -> None:
         """As when a safety gate opens; `release` ends it."""
@@ -172,12 +189,58 @@ class URController:
     def emergency_stop(self) -> None:
         """As when the red button is pressed; `release` ends it and powers the arm on again."""
         self._safety_stop(SafetyMode.EMERGENCY_STOP)
-        self.robot_mode = 3
+        self.robot_mode = POWER_OFF
+
+    def power_off(self) -> None:
+        """The arm loses its power; `power_on` and `brake_release` (or `release`) give it back."""
+        self.robot_mode = POWER_OFF
+        self._end_program(SAFETY_STOP_RAD_S2)
+
+    def power_on(self) -> None:
+        """The arm is powered, with its brakes on."""
+        if self.safety_mode is SafetyMode.NORMAL and self.robot_mode == POWER_OFF:
+            self.robot_mode = IDLE
+
+    def brake_release(self) -> None:
+        """The brakes of a powered arm open."""
+        if self.safety_mode is SafetyMode.NORMAL and self.robot_mode == IDLE:
+            self.robot_mode = RUNNING
+
+    def local_control(self) -> None:
+        """Somebody takes control at the pendant: no program is accepted, the present one ends.
+
+        That the program ends is an assumption; a controller refuses new ones at the least.
+        """
+        self.in_remote_control = False
+        self.stop_program()
+
+    def remote_control(self) -> None:
+        """The pendant gives control back; the program stays stopped."""
+        self.in_remote_control = True
 
     def release(self) -> None:
         """End every stop; the program stays stopped until it is uploaded again."""
         self.safety_mode = SafetyMode.NORMAL
-        self.robot_mode = 7
+        self.robot_mode = RUNNING
+
+    def mute(self) -> None:
+        """RTDE goes silent, its connections stay; `unmute` ends it."""
+        self._muted = True
+
+    def unmute(self) -> None:
+        """RTDE streams again."""
+        self._muted = False
+
+    def drop_rtde(self) -> None:
+        """Every RTDE connection breaks; new ones are accepted."""
+        for client in tuple(self._clients):
+            client.abort()
+
+    def drop_control(self) -> None:
+        """Only the connections over which commands come break."""
+        for client in tuple(self._clients):
+            if client.commands:
+                client.abort()
 
     def jump(self) -> None:
         """Take the setpoint from the plant, after the world was reset: the arm stays still."""

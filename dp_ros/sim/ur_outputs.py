@@ -34,6 +34,8 @@ REAL_ZEROS = (
 INTEGER_ZEROS = ('actual_digital_input_bits', 'actual_digital_output_bits')
 JOINT_RUNNING = 253
 PLAYING, STOPPED = 2, 1
+# Robot modes.
+POWER_OFF, IDLE, RUNNING = 3, 5, 7
 
 
 class SafetyMode(enum.IntEnum):
@@ -76,7 +78,7 @@ def outputs(controller: Controller) -> dict[str, Callable[[], Value]]:
         return lambda: value
 
     def powered() -> int:
-        return int(controller.robot_mode == 7)
+        return int(controller.robot_mode == RUNNING)
 
     def tcp_speed(joints: Value, speed: Value) -> Value:
         return (robot.kinematics.jacobian(joints) @ speed).tolist()  # type: ignore[arg-type]

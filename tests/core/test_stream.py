@@ -154,11 +154,18 @@ def test_a_controller_that_does_not_run_cannot_be_armed(status):
     assert bench.tick() is None
 
 
-@pytest.mark.parametrize('x', [0.18, 0.74, np.nan])
-def test_an_arm_outside_the_workspace_cannot_be_armed(x):
+@pytest.mark.parametrize(
+    ('x', 'why'),
+    [
+        (0.18, 'outside the workspace'),
+        (0.74, 'outside the workspace'),
+        (np.nan, 'does not say where it is'),
+    ],
+)
+def test_an_arm_outside_the_workspace_cannot_be_armed(x, why):
     bench = Bench()
     bench.state = dataclasses.replace(bench.state, tcp_pose=np.array([x, *HOME[1:]]))
-    assert 'outside the workspace' in bench.arm()
+    assert why in bench.arm()
     assert bench.mode is Mode.IDLE
 
 
@@ -190,6 +197,17 @@ def test_only_the_first_waypoint_is_held_to_the_first_step():
     later = bench.chunk(speed=0.1)
     later.waypoints[:, 1] += 0.06
     assert bench.stream.offer(later, bench.now) is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize('row', [0, 3])
+@both
+def test_a_chunk_that_leaps_is_refused_and_the_arm_holds(task, row):
+    bench = Bench(task).moving()
+    leaping = bench.chunk(speed=0.1)
+    leaping.waypoints[row:, 1] += 5.0
+    assert bench.stream.offer(leaping, bench.now) is Verdict.LEAP
+    assert bench.mode is Mode.HOLDING
+    assert f'waypoint {row} is' in bench.stream.mode.reason
 
 
 def test_without_a_first_chunk_the_policy_is_given_up():
@@ -399,12 +417,12 @@ def test_a_protective_stop_ends_the_commands_until_the_arm_is_armed_again(held):
         bench.tick()
     bench.report(ArmStatus.PROTECTIVE_STOP)
     assert bench.tick() is None
-    assert bench.mode is Mode.STOPPED
+    assert bench.mode is Mode.PROTECTIVE_STOP
     assert 'protective stop' in bench.stream.mode.reason
     assert 'protective stop' in bench.arm()
     bench.report(ArmStatus.RUNNING)
     assert bench.tick() is None  # a running controller alone is no reason to move
-    assert bench.mode is Mode.STOPPED
+    assert bench.mode is Mode.PROTECTIVE_STOP
     assert bench.offer() is Verdict.NOT_ARMED
     assert bench.arm() is None
     assert bench.tick().values.tobytes() == bench.at.tobytes()
@@ -493,3 +511,30 @@ def test_whatever_happens_no_limit_is_broken(task):
                 bench.check_motion()
 
     check()
+
+
+@both
+def test_a_policy_that_sees_nothing_withdraws_and_the_arm_holds_until_it_is_armed(task):
+    bench = Bench(task).moving()
+    bench.stream.policy_blind()
+    assert bench.mode is Mode.HOLDING
+    assert 'sees too little' in bench.stream.mode.reason
+    bench.brakes()
+    assert bench.offer() is Verdict.NOT_ARMED
+    assert bench.arm() is None
+
+
+@both
+def test_an_arm_that_does_not_say_where_it_is_is_brought_to_rest(task):
+    bench = Bench(task).moving()
+    field = 'tcp_pose' if bench.cartesian else 'joint_positions'
+    known = getattr(bench.state, field)
+    for _ in range(40):
+        lost = dataclasses.replace(bench.state, **{field: np.full_like(known, np.nan)})
+        bench.now += PERIOD_NS
+        command = bench.stream.tick(bench.now, lost)
+        assert np.isfinite(command.values).all()
+        bench.sent.append(command.values)
+    assert bench.mode is Mode.HOLDING
+    assert 'does not say where it is' in bench.stream.mode.reason
+    assert bench.speed() == 0.0

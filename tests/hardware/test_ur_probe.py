@@ -39,7 +39,7 @@ def test_a_ready_robot_passes_and_keeps_its_program():
 @pytest.mark.parametrize(
     ('change', 'sentence'),
     [
-        (lambda c: setattr(c, 'remote_control', False), 'not in remote control'),
+        (lambda c: c.local_control(), 'not in remote control'),
         (lambda c: setattr(c, 'robot_mode', 5), 'IDLE.*release the brakes'),
         (lambda c: c.protective_stop(), 'PROTECTIVE_STOP.*release the stop'),
     ],
@@ -53,8 +53,8 @@ def test_cb3_knows_no_remote_control():
     changed = []
 
     def local(controller):
-        controller.remote_control = False
+        controller.local_control()
         changed.append(controller)
 
     ask(local, 'CB3')
-    assert not changed[0].remote_control
+    assert not changed[0].in_remote_control

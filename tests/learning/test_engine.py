@@ -1,4 +1,4 @@
-"""The engine is the same function as the policy."""
+"""The engine is the same function as the policy, however its chunks are joined."""
 
 import numpy as np
 import pytest
@@ -9,16 +9,39 @@ from hypothesis import strategies as st
 from dp_ros.learning import checkpoint
 from dp_ros.learning.engine import Engine
 from dp_ros.learning.observations import Observations
+from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.transition import TRANSITIONS, Guided, Switch
 from dp_ros.paths import share
 
 MODELS = ['pusht_cell', 'pusht_gym']
 UNIT = {'pusht_cell': 1.0, 'pusht_gym': 1000.0}
+UNET = {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16}
+MLP = {'kind': 'mlp', 'width': 32, 'blocks': 2, 'step_embedding': 16}
 
 
 @pytest.fixture(scope='module', params=MODELS)
 def shipped(request):
     policy = checkpoint.load(share('models', request.param)).policy
-    return policy, Engine(policy), UNIT[request.param]
+    return policy, Engine(policy, transition='switch'), UNIT[request.param]
+
+
+@pytest.fixture(
+    scope='module',
+    params=[(UNET, 'epsilon'), (MLP, 'sample')],
+    ids=['unet-epsilon', 'mlp-sample'],
+)
+def untrained(request, task, make_recipe):
+    """A policy of each network and each kind of prediction, made for a prefix; and its engines."""
+    network, prediction = request.param
+    torch.manual_seed(0)
+    recipe = make_recipe(
+        network=network,
+        features={'kind': 'relative'},
+        diffusion={'prediction': prediction, 'inference_steps': 4, 'prefix': {'most': 3}},
+    )
+    policy = DiffusionPolicy(task, recipe)
+    policy.fit(torch.rand(50, 2, 2), torch.rand(50, 8, 2))
+    return policy.eval(), {name: Engine(policy, transition=name) for name in TRANSITIONS}
 
 
 @settings(max_examples=20, deadline=None)
@@ -28,11 +51,62 @@ def test_the_engine_answers_what_the_plain_policy_answers(shipped, seed):
     rng = np.random.default_rng(seed)
     window = rng.uniform(0.2, 0.5, size=(2, 5)) * unit
     window[:, 4] = rng.uniform(-3, 3)
-    noise = rng.normal(size=policy.noise_shape).astype(np.float32)
+    noise = rng.normal(size=engine.noise_shape).astype(np.float32)
     plain = policy.predict(
-        Observations(torch.from_numpy(window).float()[None]), torch.from_numpy(noise)[None]
+        Observations(torch.from_numpy(window).float()[None]), torch.from_numpy(noise)
     ).numpy()[0]
     np.testing.assert_allclose(engine.predict(window, noise), plain, atol=1e-4 * unit, rtol=0)
+
+
+@pytest.mark.parametrize('name', TRANSITIONS)
+def test_each_strategy_gives_in_onnx_runtime_what_it_gives_in_torch(untrained, name):
+    policy, engines = untrained
+    engine, rng = engines[name], np.random.default_rng(1)
+    window = rng.uniform(0, 1, (2, 2))
+    noise = rng.normal(size=engine.noise_shape).astype(np.float32)
+    plan = np.full((8, 2), np.nan)
+    plan[:6] = rng.uniform(0, 1, (6, 2))
+    for before, delay in ((None, 0), (plan, 0), (plan, 2)):
+        with torch.no_grad():
+            vector = torch.from_numpy(window).float()[None]
+            given = None if before is None else torch.from_numpy(before).float()[None]
+            committed = policy.committed(vector, given, delay)
+            denoising = policy.denoising(policy.condition(vector, None))
+            clean = engine.transition(denoising, torch.from_numpy(noise)[None], committed)
+            expected = policy.decode(vector, clean)[0]
+        found = engine.predict(window, noise, None, before, delay)
+        np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
+        if engine.transition.pins and delay:
+            np.testing.assert_allclose(found[:3], plan[:3], atol=1e-5)
+
+
+def test_a_plan_before_makes_a_difference_to_all_but_the_switch(untrained):
+    rng = np.random.default_rng(2)
+    window, plan = rng.uniform(0, 1, (2, 2)), rng.uniform(0, 1, (8, 2))
+    plan[5:] = np.nan
+    for name, engine in untrained[1].items():
+        noise = rng.normal(size=engine.noise_shape)
+        alone = engine.predict(window, noise)
+        joined = engine.predict(window, noise, None, plan, 1)
+        assert np.array_equal(alone, joined) == (name == 'switch'), name
+
+
+def test_another_number_of_samples_than_the_strategy_takes_is_a_sentence(shipped):
+    policy, _, _ = shipped
+    engine = Engine(policy, transition='coherent')
+    with pytest.raises(ValueError, match=r'expected noise of shape \(16, .* found \(1, '):
+        engine.predict(np.zeros((2, 5)), np.zeros((1, *policy.noise_shape)))
+
+
+def test_a_strategy_that_the_policy_cannot_be_joined_by_is_a_sentence(task, make_recipe, shipped):
+    with pytest.raises(ValueError, match="'lerp' is no chunk transition; there are: switch"):
+        Engine(shipped[0], transition='lerp')
+    with pytest.raises(ValueError, match='not trained with a clean prefix'):
+        Engine(shipped[0], transition='prefix')
+    policy = DiffusionPolicy(task, make_recipe(diffusion={'sampler': 'ddpm'}))
+    with pytest.raises(ValueError, match='denoises by DDIM'):
+        Engine(policy, transition=Guided())
+    assert Engine(policy, transition=Switch()).noise_shape == (1, 8, 2)
 
 
 def test_a_missing_gpu_is_a_sentence(shipped):

@@ -55,14 +55,14 @@ def test_encoding_only_new_frames_equals_encoding_every_window_anew(policy, stre
     for window in windows_of(stream):
         count += 1
         vector = rng.uniform(0, 1, (2, 2)).astype(np.float32)
-        noise = rng.normal(size=policy.noise_shape).astype(np.float32)
+        noise = rng.normal(size=engine.noise_shape).astype(np.float32)
         fresh = Engine(policy)
         found = engine.predict(vector, noise, window)
         np.testing.assert_array_equal(found, fresh.predict(vector, noise, window))
         assert fresh._eyes.encoded == 4
         plain = policy.predict(
             Observations(torch.from_numpy(vector)[None], batch_of(window)),
-            torch.from_numpy(noise)[None],
+            torch.from_numpy(noise),
         )
         np.testing.assert_allclose(found, plain[0], atol=1e-4)
     assert count == 9
@@ -80,7 +80,7 @@ def test_features_are_those_of_the_encoder(policy, stream):
 def test_a_frame_may_be_encoded_ahead_of_its_window(policy, stream):
     engine = Engine(policy)
     window = next(windows_of(stream))
-    vector, noise = np.zeros((2, 2)), np.zeros(policy.noise_shape)
+    vector, noise = np.zeros((2, 2)), np.zeros(engine.noise_shape)
     expected = engine.predict(vector, noise, window)
     ahead = Engine(policy)
     for name, steps in window.items():
@@ -114,7 +114,7 @@ def test_wrong_frames_are_sentences(policy, stream):
         eyes.features('left', 1, image.astype(np.float32))
     engine = Engine(policy)
     window = next(windows_of(stream))
-    vector, noise = np.zeros((2, 2)), np.zeros(policy.noise_shape)
+    vector, noise = np.zeros((2, 2)), np.zeros(engine.noise_shape)
     with pytest.raises(ValueError, match='expected frames of the cameras'):
         engine.predict(vector, noise)
     with pytest.raises(ValueError, match='expected frames of the cameras'):
@@ -125,7 +125,7 @@ def test_warming_up_leaves_no_trace(policy, stream):
     engine, warm = Engine(policy), Engine(policy)
     warm.warm_up()
     window = next(windows_of(stream))
-    vector, noise = np.ones((2, 2)), np.ones(policy.noise_shape)
+    vector, noise = np.ones((2, 2)), np.ones(engine.noise_shape)
     np.testing.assert_array_equal(
         warm.predict(vector, noise, window), engine.predict(vector, noise, window)
     )

@@ -120,6 +120,31 @@ def test_the_plan_before_is_given_in_the_terms_of_the_new_window(task, make_reci
     assert not committed.target[:, 4:].any()
 
 
+def test_a_plan_of_which_the_beginning_is_not_known_weighs_where_it_is(task, make_recipe, windows):
+    policy = fitted(task, make_recipe(), windows)
+    observations, actions = tensors(windows)
+    before = torch.full_like(actions, torch.nan)
+    before[:, 2:6] = actions[:, 2:6]
+    committed = policy.committed(observations, before, 0)
+    assert committed.executed == 2
+    assert not committed.weights[:2].any()
+    assert (committed.weights[2:6] > 0).all()
+    assert not committed.weights[6:].any()
+    # Now is at index 1: the action decided now is unknown, and so is what is certain.
+    assert policy.committed(observations, before, 1) is None
+
+
+@pytest.mark.parametrize(('known', 'delay'), [([0, 1, 3, 4], 2), ([0, 1, 2], 3), ([], 0)])
+def test_a_prefix_with_holes_or_one_that_ends_too_soon_is_none(
+    task, make_recipe, windows, known, delay
+):
+    policy = fitted(task, make_recipe(), windows)
+    observations, actions = tensors(windows)
+    before = torch.full_like(actions, torch.nan)
+    before[:, known] = actions[:, known]
+    assert policy.committed(observations, before, delay) is None
+
+
 @pytest.mark.parametrize('transition', [Guided(), Replacement(), Coherent(4)])
 def test_a_policy_keeps_what_is_committed(task, make_recipe, windows, transition):
     policy = fitted(task, make_recipe(network=UNET), windows)

@@ -9,7 +9,15 @@ import torch
 from dp_ros.learning.committed import Committed, hard_weights, soft_weights
 from dp_ros.learning.sampler import inference_steps
 from dp_ros.learning.schedule import NoiseSchedule
-from dp_ros.learning.transition import Coherent, Denoising, Guided, Replacement, Switch
+from dp_ros.learning.transition import (
+    TRANSITIONS,
+    Coherent,
+    Denoising,
+    Ensemble,
+    Guided,
+    Replacement,
+    Switch,
+)
 
 HORIZON, DELAY, EXECUTED, TRIALS = 16, 2, 8, 300
 SCHEDULE = NoiseSchedule.named('squared_cosine', 100)
@@ -68,7 +76,7 @@ def trials(strategy, denoising=EPSILON, weights=None, count=TRIALS):
     target[:, : HORIZON - EXECUTED] = plans[:, EXECUTED:]
     shape = (count, strategy.samples, HORIZON, 1)
     noise = torch.randn(shape, generator=generator, dtype=torch.float64)
-    chunks = strategy(denoising, noise, Committed(target, weights))
+    chunks = strategy(denoising, noise, Committed(target, weights, EXECUTED))
     played = torch.cat([target[:, :DELAY], chunks[:, DELAY:]], dim=1)[..., 0].numpy()
     seams = np.abs(played[:, DELAY] - played[:, DELAY - 1])
     flips = played[:, -1] * signs.numpy() < 0
@@ -86,6 +94,7 @@ def table():
         'guided 10, .2': trials(Guided(10, 0.2)),
         'guided 20, .2': trials(Guided(20, 0.2)),
         'coherent': trials(Coherent(16)),
+        'ensemble': trials(Ensemble()),
     }
 
 
@@ -121,6 +130,53 @@ def test_seams_are_smaller_with_guidance_and_its_inside_stays_smooth(table):
     assert inner['soft'] > 1.3 * inner['guided 10, .2']
 
 
+def test_ensembling_leaves_the_plan_of_both_modes_for_none(table):
+    # The mean of two modes lies between them: neither seam nor inside is that of a plan.
+    assert table['ensemble'][0] > table['guided 10, .2'][0]
+    assert table['ensemble'][2] > table['switch'][2]
+
+
+def test_the_mean_of_an_ensemble_is_that_of_all_plans_that_cover_a_time():
+    steps, count, decay = 4, 6, 0.3
+    rng = np.random.default_rng(0)
+    plans = rng.normal(size=(count, 16))
+    mean = plans[0]
+    strategy = Ensemble(decay)
+    for i in range(1, count):
+        before = np.zeros((1, 16, 1))
+        before[0, :-steps, 0] = mean[steps:]
+        weights = np.where(np.arange(16) < 16 - steps, 0.5, 0.0)
+        drawn = Denoising(lambda x, _step: x, SCHEDULE, [0], 'sample', clip=None)
+        noise = plans[i][None, None, :, None]
+        mean = strategy(drawn, noise, Committed(before, weights, steps))[0, :, 0]
+    # Of the last plan's first action: the three plans before cover it, too.
+    for action in range(16):
+        ages = [k for k in range(count) if action + k * steps < 16]
+        covering = np.array([plans[count - 1 - k, action + k * steps] for k in reversed(ages)])
+        shares = np.exp(-decay * np.arange(len(covering)))
+        assert mean[action] == pytest.approx((shares * covering).sum() / shares.sum())
+
+
+@pytest.mark.parametrize('name', [n for n in TRANSITIONS if n not in ('guided', 'prefix')])
+def test_arrays_and_tensors_are_treated_alike(name):
+    strategy = TRANSITIONS[name]()
+    generator = torch.Generator().manual_seed(4)
+    plan, _ = TOY.sample(3, generator)
+    shape = (3, strategy.samples, HORIZON, 1)
+    noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+    weights = soft_weights(HORIZON, 0, DELAY, EXECUTED)
+    expected = strategy(EPSILON, noise, Committed(plan, weights, EXECUTED))
+
+    def epsilon(x, step):
+        return TOY.epsilon(torch.from_numpy(x), step).numpy()
+
+    arrays = Denoising(epsilon, SCHEDULE, STEPS, 'epsilon', clip=None)
+    committed = Committed(plan.numpy(), weights.numpy(), EXECUTED)
+    found = strategy(arrays, noise.numpy(), committed)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
 @pytest.mark.parametrize('strategy', [Guided(), Guided(5, 1.0)])
 def test_guidance_is_the_same_for_both_predictions(strategy):
     generator = torch.Generator().manual_seed(1)
@@ -141,7 +197,7 @@ def test_what_is_certain_stays_to_the_bit():
         assert torch.equal(chunk[:, :DELAY], plan[:, :DELAY])
 
 
-@pytest.mark.parametrize('strategy', [Switch(), Guided(), Replacement(), Coherent(4)])
+@pytest.mark.parametrize('strategy', [Switch(), Ensemble(), Guided(), Replacement(), Coherent(4)])
 def test_without_a_plan_before_every_strategy_is_the_plain_sampler(strategy):
     noise = torch.randn(3, strategy.samples, HORIZON, 1, dtype=torch.float64)
     free = strategy(EPSILON, noise, None)

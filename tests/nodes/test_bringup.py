@@ -11,17 +11,19 @@ import pytest
 from dp_ros import bringup
 from dp_ros.commands.demo import PORTS, free_address
 from dp_ros.paths import share
+from dp_ros.ros_process import Process
+from dp_ros.running import GraphError, running
 
 
 @pytest.mark.parametrize(('policy', 'cameras'), [('state', []), ('image', ['overhead', 'wrist'])])
 def test_the_demo_is_the_cell_what_the_policy_sees_and_a_conductor(tmp_path, policy, cameras):
     chosen = bringup.shipped(policy)
     graph = bringup.demo(tmp_path, episodes=2, seed=7, policy=chosen)
-    assert [p.name for p in graph] == ['sim', *cameras, 'executor', 'policy', 'rollout']
+    assert [p.name for p in graph] == ['sim', *cameras, 'executor', 'policy', 'manager', 'rollout']
     assert [p.name for p in graph if p.leads] == ['rollout']
-    assert graph[:-1] == bringup.simulated_cell(chosen)
+    assert graph[:-1] == bringup.supervised(bringup.simulated_cell(chosen))
     assert 'seed:=7' in graph[-1].command()
-    for process in graph[1:-3]:
+    for process in graph[1:-4]:
         assert process.executable == 'camera'
         assert f'__node:={process.name}' in process.command()
 
@@ -57,6 +59,7 @@ def test_every_process_of_a_graph_becomes_a_node():
     keywords = {k.arg: ast.unparse(k.value) for k in node.keywords}
     assert keywords['executable'] == 'process.executable'
     assert keywords['name'] == 'process.node or None'
+    assert keywords['respawn'] == 'process.restarted'
 
 
 def launching_file():
@@ -67,23 +70,23 @@ def test_a_real_robot_has_what_it_was_given(tmp_path):
     task = share('config', 'tasks', 'pusht_cell.yaml')
     robot = share('config', 'robots', 'ur5e_realsense.yaml')
     device = share('config', 'teleop', 'xbox.yaml')
-    assert [p.name for p in bringup.robot(robot, task)] == ['executor']
+    assert [p.name for p in bringup.robot(robot, task)] == ['executor', 'manager']
     whole = bringup.robot(robot, task, tmp_path, device)
-    assert [p.name for p in whole] == ['executor', 'policy', 'teleop']
+    assert [p.name for p in whole] == ['executor', 'policy', 'teleop', 'manager']
 
 
 def test_a_process_that_dies_is_named_with_its_last_words(tmp_path, domain):
-    bad = bringup.Process('sim', {'series': 'PLC'})
-    leader = bringup.Process('rollout', {'out': tmp_path}, leads=True)
+    bad = Process('sim', {'series': 'PLC'})
+    leader = Process('rollout', {'out': tmp_path}, leads=True)
     with (
-        bringup.running([bad, leader], tmp_path / 'logs', domain) as graph,
-        pytest.raises(bringup.GraphError, match=r"(?s)'sim' ended.*PLC"),
+        running([bad, leader], tmp_path / 'logs', domain) as graph,
+        pytest.raises(GraphError, match=r"(?s)'sim' ended.*PLC"),
     ):
         graph.wait(40)
 
 
 def test_every_process_is_gone_afterwards(tmp_path, domain):
-    with bringup.running(bringup.simulated_cell()[-2:-1], tmp_path / 'logs', domain) as graph:
+    with running(bringup.simulated_cell()[-2:-1], tmp_path / 'logs', domain) as graph:
         time.sleep(1.0)
         processes = list(graph.processes.values())
     for process in processes:

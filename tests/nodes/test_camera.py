@@ -18,6 +18,8 @@ from dp_ros.nodes import topics
 from dp_ros.nodes.camera_loop import FIRST_PAUSE_S, CameraLoop
 from dp_ros.nodes.camera_messages import camera_info_message
 from dp_ros.paths import share
+from dp_ros.ros_process import environment
+from dp_ros.running import running
 from tests.system.observer import observing
 
 WIDTH, HEIGHT = 64, 48
@@ -203,7 +205,7 @@ def test_jpeg_frames_of_a_webcam_that_is_unplugged_and_comes_back(tmp_path, doma
     robot = robot_file(tmp_path, **settings, jpeg=True)
     frames, infos, heard = [], [], []
     graph = [bringup.camera('front', robot)]
-    with bringup.running(graph, tmp_path / 'logs', domain), observing(domain) as observer:
+    with running(graph, tmp_path / 'logs', domain), observing(domain) as observer:
         image, info = topics.color_image('front', True), topics.camera_info('front')
         assert image.name == '/front/color/image_raw/compressed'
         assert info.name == '/front/color/camera_info'
@@ -243,7 +245,7 @@ def test_a_deactivated_camera_is_let_go_and_opened_again(tmp_path, domain):
     record(video, frames=5)
     settings = {'device': str(video), 'width': WIDTH, 'height': HEIGHT, 'rate_hz': RATE_HZ}
     graph = [bringup.camera('front', robot_file(tmp_path, **settings))]
-    with bringup.running(graph, tmp_path / 'logs', domain), observing(domain) as observer:
+    with running(graph, tmp_path / 'logs', domain), observing(domain) as observer:
         frames, image = [], topics.color_image('front', False)
         observer.create_subscription(image.type, image.name, frames.append, image.qos)
         observer.wait_for(lambda: frames, 30, 'frames')
@@ -263,12 +265,12 @@ def test_a_deactivated_camera_is_let_go_and_opened_again(tmp_path, domain):
 def test_a_camera_that_the_robot_file_lacks_is_a_sentence(tmp_path, domain):
     robot = robot_file(tmp_path, device='/dev/video0')
     process = bringup.camera('wrist', robot)
-    environment = {**os.environ, **bringup.environment(), 'ROS_DOMAIN_ID': str(domain)}
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    variables = {**os.environ, **environment(), 'ROS_DOMAIN_ID': str(domain)}
+    variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     done = subprocess.run(
-        process.command(), env=environment, capture_output=True, text=True, timeout=60, check=False
+        process.command(), env=variables, capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.returncode == 1
+    assert done.returncode == os.EX_CONFIG
     assert "['front']" in done.stderr
     assert "'wrist'" in done.stderr
     assert 'Traceback' not in done.stderr

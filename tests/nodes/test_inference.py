@@ -6,7 +6,7 @@ import pytest
 import torch
 from std_msgs.msg import String
 
-from dp_ros import bringup, yamlfile
+from dp_ros import yamlfile
 from dp_ros.core.mode import Mode
 from dp_ros.data import messages
 from dp_ros.learning import checkpoint
@@ -16,6 +16,8 @@ from dp_ros.nodes import topics
 from dp_ros.nodes.inference import InferenceNode
 from dp_ros.nodes.observation import ObservationNode
 from dp_ros.paths import share
+from dp_ros.ros_process import Process
+from dp_ros.running import GraphError, running
 from dp_ros.task import load_task
 from tests.nodes.streams import ros
 
@@ -72,9 +74,9 @@ def test_a_policy_that_sees_plans_and_encodes_each_frame_once_and_ahead(domain, 
         eyes, seen, within = engine._eyes, set(), []
         predict = engine.predict
 
-        def watched(vector, noise, frames):
+        def watched(vector, noise, frames, *joined):
             before = eyes.encoded
-            actions = predict(vector, noise, frames)
+            actions = predict(vector, noise, frames, *joined)
             within.append(eyes.encoded - before)
             seen.update((name, stamp) for name, steps in frames.items() for stamp, _ in steps)
             return actions
@@ -108,6 +110,26 @@ def test_a_camera_that_is_gone_stops_the_plans_until_it_is_back(domain, model):
         streams.run(until=lambda: len(chunks) >= planned + 2)
 
 
+def test_a_plan_that_is_played_is_withdrawn_when_a_camera_is_silent(domain, model):
+    with planning(domain, model) as (_, streams):
+        heard = []
+        topic, schedule = topics.CARTESIAN_CHUNK, topics.CARTESIAN_SCHEDULE.publisher(streams.node)
+
+        def echo(message):
+            heard.append(message)
+            if message.points:
+                schedule.publish(message)
+
+        streams.node.create_subscription(topic.type, topic.name, echo, topic.qos)
+        topics.MODE.publisher(streams.node).publish(String(data=Mode.POLICY.value))
+        streams.run(until=lambda: len(heard) >= 2)
+        assert all(message.points for message in heard)
+        streams.silent.add('wrist')
+        streams.run(until=lambda: not heard[-1].points)
+        streams.run(0.5)
+        assert sum(not message.points for message in heard) == 1
+
+
 def test_black_frames_stop_the_plans_and_are_named(domain, model):
     with planning(domain, model) as ([_, inference], streams):
         chunks = commanded(streams, inference)
@@ -139,9 +161,9 @@ def test_a_checkpoint_of_other_cameras_than_the_robot_has_ends_the_process(
 ):
     robot = tmp_path / 'robot.yaml'
     robot.write_text(ROBOT.read_text().replace('wrist: {driver', 'hand: {driver'))
-    policy = bringup.Process('policy', {'task': TASK, 'robot': robot, 'checkpoint': model})
+    policy = Process('policy', {'task': TASK, 'robot': robot, 'checkpoint': model})
     with (
-        bringup.running([policy], tmp_path / 'logs', domain) as graph,
-        pytest.raises(bringup.GraphError, match=r"(?s)'policy' ended.*\['wrist'\] missing"),
+        running([policy], tmp_path / 'logs', domain) as graph,
+        pytest.raises(GraphError, match=r"(?s)'policy' ended.*\['wrist'\] missing"),
     ):
         graph.wait(40)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Joy
 
-from dp_ros import bringup
 from dp_ros.data import messages
 from dp_ros.nodes import convert, topics
+from dp_ros.ros_process import Process
+from dp_ros.running import running
 from tests.nodes.desk import JOY, TASK, Heard, device_file, joint_task
 from tests.system.observer import observing
 
@@ -49,8 +50,8 @@ class Listener:
 
 def test_a_node_that_is_killed_is_silent(tmp_path, domain):
     path = device_file(tmp_path, JOY)
-    graph = [bringup.Process('teleop', {'device': path, 'task': TASK})]
-    with bringup.running(graph, tmp_path / 'logs', domain) as processes, observing(domain) as node:
+    graph = [Process('teleop', {'device': path, 'task': TASK})]
+    with running(graph, tmp_path / 'logs', domain) as processes, observing(domain) as node:
         listener = Listener(node)
         node.wait_for(
             lambda: listener.hold(False) or node.statuses.get('teleop') == 'ready', 20, 'ready'

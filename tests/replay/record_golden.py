@@ -22,6 +22,8 @@ from dp_ros import atomic, bringup, yamlfile
 from dp_ros.nodes import recorder, topics
 from dp_ros.paths import share
 from dp_ros.robot import Robot, load_robot
+from dp_ros.ros_process import Process, free_domain
+from dp_ros.running import Graph
 from tests.loopback import free_address
 from tests.system.observer import Observer, graph_of
 
@@ -34,7 +36,7 @@ class Stage:
     """What a scenario can reach while its bag is being recorded and the policy commands."""
 
     observer: Observer
-    graph: bringup.Graph
+    graph: Graph
 
     def signal(self, process: str, number: int) -> None:
         """Send a signal to one process of the graph."""
@@ -114,10 +116,10 @@ def record(name: str, scratch: Path) -> Path:
     robot = _robot(name, scratch)
     graph = bringup.simulated_cell(policy, robot, address)
     given = {'task': policy.task, 'robot': robot}
-    graph.append(bringup.Process('recorder', {**given, 'folder': scratch, 'operator': name}))
+    graph.append(Process('recorder', {**given, 'folder': scratch, 'operator': name}))
     if name == 'intervention':
-        graph.append(bringup.Process('teleop', {'task': policy.task, 'device': DEVICE}))
-    with graph_of(graph, bringup.free_domain(), scratch) as (running, observer):
+        graph.append(Process('teleop', {'task': policy.task, 'device': DEVICE}))
+    with graph_of(graph, free_domain(), scratch) as (started, observer):
         observer.wait_for(
             lambda: (
                 observer.statuses.get('observation') == 'all streams arrive'
@@ -134,7 +136,7 @@ def record(name: str, scratch: Path) -> Path:
         time.sleep(0.3)
         armed = observer.arm()
         assert armed.success, armed.message
-        act(Stage(observer, running))
+        act(Stage(observer, started))
         observer.arm(on=False)
         stopped = observer.ask(SetBool, recorder.STOP_SERVICE, SetBool.Request(data=True))
         assert stopped.success, stopped.message

@@ -57,24 +57,37 @@ def save_policy(folder, made=None, reach_m=0.02):
 
 
 class Drawn:
-    """A planner whose waypoints are `path(seconds)` x, y [m], as Planner is called."""
+    """A planner whose waypoints are `path(seconds)` x, y [m], as Planner is called.
 
-    def __init__(self, path, made=None):
-        self._path, self._task = path, made or task()
+    asked: (anchor [ns], what was committed, steps of delay) of each prediction.
+    """
 
-    def waypoints(self, window, frames):
+    def __init__(self, path, made=None, pins=False):
+        self._path, self._task, self.pins = path, made or task(), pins
+        self.asked = []
+
+    def waypoints(self, window, frames, before=None, delay_steps=0):
+        self.asked.append((window.anchor_ns, before, delay_steps))
         first = (window.anchor_ns - START_NS) / 1e9 - self._task.horizons.now * 0.1 + 0.1
         due = [first + 0.1 * i for i in range(self._task.horizons.prediction)]
         return np.array([[*self._path(t), 0.005, 0, 0, 0, 1] for t in due], float)
 
 
-def play(folder, path=drawn_bags.tip, injection=None, processing_ns=PROCESSING_NS, made=None):
+def play(
+    folder,
+    path=drawn_bags.tip,
+    injection=None,
+    processing_ns=PROCESSING_NS,
+    made=None,
+    planner=None,
+):
     """Lock-step of the bag in `folder` with a planner that draws; (outcome, recording)."""
     made = made or task()
+    planner = planner or Drawn(path, made)
     robot = drawn_bags.robot(*made.cameras)
     with open_bag(folder) as bag:
         found = recording.read(bag, made)
-        loop = Lockstep(made, robot, Drawn(path, made), processing_ns, injection or Injection())
+        loop = Lockstep(made, robot, planner, processing_ns, injection or Injection())
         messages = bag.messages(lockstep.topics(bag, made, robot))
         return loop.run(messages, found.stretches), found
 

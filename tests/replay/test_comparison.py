@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dp_ros.core import rotations
+from dp_ros.core.asynchronous import Ask
 from dp_ros.replay import comparison
 from dp_ros.replay.comparison import summary
 from dp_ros.replay.lockstep import Planned
@@ -34,7 +35,8 @@ def recording(values, stretches, period_ms=20):
 
 def planned(anchor_ms, waypoints):
     anchor = anchor_ms * MS
-    plan = Plan(anchor, anchor + 10 * MS, anchor + 70 * MS, '', np.array(waypoints, float), None)
+    ask = Ask(anchor, anchor, 1, None, 0, None)
+    plan = Plan(ask, anchor + 10 * MS, anchor + 70 * MS, '', np.array(waypoints, float), None)
     return Planned(plan, None, 'past')
 
 

@@ -2,10 +2,9 @@
 
 Each folder of golden/ holds the episode `bag` and `reference.json`, which says what it was
 replayed with (late_inference: --processing-ms 40 --jitter-ms /policy/chunk=90 --seed 1). The
-policy is the shipped one of the recorded task. To make one anew:
+policy is the shipped one of the recorded task. All references are made anew by
 
-    dp-ros replay tests/replay/golden/NAME/bag --lockstep --checkpoint models/TASK \
-        --reference tests/replay/golden/NAME/reference.json --update-reference
+    python -m tests.replay.renew_references
 """
 
 from pathlib import Path
@@ -37,7 +36,7 @@ def test_every_scenario_is_there():
     [
         ('stale_camera', '"the chunks ran out'),
         ('late_inference', '"late": 3'),
-        ('limit_hit', '"speed": 7'),
+        ('limit_hit', '"TCP speed": 7'),
         ('protective_stop', 'protective stop'),
     ],
 )

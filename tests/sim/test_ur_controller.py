@@ -91,6 +91,9 @@ def test_stops_and_recovery(robot):
     dashboard = DashboardClient(peer.address)
     dashboard.connect()
     assert dashboard.safetymode() == 'Safetymode: PROTECTIVE_STOP'
+    with pytest.raises(RuntimeError, match='until 5s after occurrence'):
+        dashboard.unlockProtectiveStop()
+    time.sleep(0.4)  # the peer unlocks after 0.3 s already
     dashboard.unlockProtectiveStop()
     assert control.reuploadScript()
     wait_for(control.isProgramRunning)

@@ -11,9 +11,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
-from dp_ros import bringup
 from dp_ros.data import messages
 from dp_ros.nodes import topics
+from dp_ros.running import running
 
 
 class Observer(Node):
@@ -87,11 +87,11 @@ class Observer(Node):
 
 
 @contextlib.contextmanager
-def observing(domain, chunk=topics.CARTESIAN_CHUNK):
+def observing(domain, chunk=topics.CARTESIAN_CHUNK, kind=Observer):
     """An Observer that spins in a thread of its own, in this domain; it may publish chunks."""
     context = Context()
     rclpy.init(context=context, domain_id=domain)
-    node = Observer(context, chunk)
+    node = kind(context, chunk)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin)
@@ -109,7 +109,7 @@ def observing(domain, chunk=topics.CARTESIAN_CHUNK):
 def graph_of(processes, domain, tmp_path):
     """The running processes and an Observer of them."""
     with (
-        bringup.running(processes, tmp_path / 'logs', domain) as graph,
+        running(processes, tmp_path / 'logs', domain) as graph,
         observing(domain) as observer,
     ):
         yield graph, observer

@@ -9,6 +9,7 @@ from std_srvs.srv import SetBool, Trigger
 from dp_ros import bringup
 from dp_ros.nodes import convert, recorder, topics
 from dp_ros.paths import share
+from dp_ros.running import running
 from tests.system.observer import observing
 
 POSE = np.array([0.4, 0.1, 0.005, 1.0, 0.0, 0.0, 0.0])
@@ -20,7 +21,7 @@ def recording(domain, tmp_path, task='pusht_cell', **settings):
     root = tmp_path / 'aufnahmen ü'
     files = (share('config', 'tasks', f'{task}.yaml'), share('config', 'robots', 'ur5e_sim.yaml'))
     graph = bringup.record(*files, root, operator='007', **{'partial': True, **settings})
-    with bringup.running(graph, tmp_path / 'logs', domain), observing(domain) as observer:
+    with running(graph, tmp_path / 'logs', domain), observing(domain) as observer:
         observer.wait_for(
             lambda: observer.statuses.get('recorder') == 'ready', 60, 'the recorder is ready'
         )

@@ -11,6 +11,8 @@ from dp_ros import bringup
 from dp_ros.data import messages
 from dp_ros.nodes import topics
 from dp_ros.paths import share
+from dp_ros.ros_process import Process
+from dp_ros.running import running
 from tests.loopback import free_address
 from tests.system import untrained
 from tests.system.observer import graph_of
@@ -142,9 +144,7 @@ def test_a_camera_that_dies_holds_the_arm_until_it_is_back_and_armed(domain, tmp
         stale = 'overhead: the newest sample is too old'
         observer.wait_for(lambda: stale in said['observation'], 2, 'the camera is named')
 
-        again = bringup.running(
-            [bringup.camera('overhead', ROBOT, address)], tmp_path / 'again', domain
-        )
+        again = running([bringup.camera('overhead', ROBOT, address)], tmp_path / 'again', domain)
         with again:
             observer.wait_for(
                 lambda: said['observation'] == 'all streams arrive', START_S, 'frames return'
@@ -158,7 +158,7 @@ def test_a_camera_that_dies_holds_the_arm_until_it_is_back_and_armed(domain, tmp
 
 def test_cameras_tell_of_a_cell_that_is_gone_and_find_it_again(domain, tmp_path):
     address = free_address()
-    sim = bringup.Process('sim', {'address': address})
+    sim = Process('sim', {'address': address})
     cameras = [bringup.camera(name, ROBOT, address) for name in CAMERAS]
     with graph_of([sim, *cameras], domain, tmp_path) as (graph, observer):
         said = observer.statuses
@@ -171,7 +171,7 @@ def test_cameras_tell_of_a_cell_that_is_gone_and_find_it_again(domain, tmp_path)
         graph.processes['sim'].wait()
         observer.wait_for(lambda: all_say(f'does not answer at {address}'), 5, 'the loss is told')
         assert all(graph.processes[name].poll() is None for name in CAMERAS)
-        with bringup.running([sim], tmp_path / 'again', domain):
+        with running([sim], tmp_path / 'again', domain):
             observer.wait_for(lambda: all_say('frames come'), START_S, 'frames return')
             for name in CAMERAS:
                 # A cell that starts on a busy machine may pause once more.

@@ -14,6 +14,8 @@ from dp_ros import bringup
 from dp_ros.core.stamped import ActionChunk
 from dp_ros.nodes import convert
 from dp_ros.paths import share
+from dp_ros.ros_process import Process, environment
+from dp_ros.running import running
 from tests.loopback import free_address
 from tests.system.observer import graph_of
 from tests.ur_peer import Peer
@@ -68,7 +70,7 @@ def test_policy_killed_and_restarted(domain, tmp_path):
         assert moved_after(observer.commands, killed + 0.6) == 0.0
         assert 'policy is gone' in observer.statuses['executor/mode']
 
-        again = bringup.running([cell[-1]], tmp_path / 'again', domain)
+        again = running([cell[-1]], tmp_path / 'again', domain)
         observer.statuses.pop('inference')
         with again:
             observer.wait_for(
@@ -140,7 +142,7 @@ def test_silent_robot_then_configured_again(domain, tmp_path):
         share('config', 'robots', 'ur5e_sim.yaml'),
     )
     parameters = {'task': task, 'robot': robot, 'address': address, 'autostart': False}
-    executor = [bringup.Process('executor', parameters)]
+    executor = [Process('executor', parameters)]
     with graph_of(executor, domain, tmp_path) as (_, observer):
         begun = time.monotonic()
         assert not observer.change_state('executor', Transition.TRANSITION_CONFIGURE)
@@ -155,11 +157,11 @@ def test_silent_robot_then_configured_again(domain, tmp_path):
 
 
 def run_module(name, parameters, domain):
-    process = bringup.Process(name, parameters)
-    environment = {**os.environ, **bringup.environment(), 'ROS_DOMAIN_ID': str(domain)}
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    process = Process(name, parameters)
+    variables = {**os.environ, **environment(), 'ROS_DOMAIN_ID': str(domain)}
+    variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     return subprocess.run(
-        process.command(), env=environment, capture_output=True, text=True, timeout=60
+        process.command(), env=variables, capture_output=True, text=True, timeout=60
     )
 
 
@@ -168,7 +170,7 @@ def test_checkpoint_of_another_task_is_refused(domain, tmp_path):
     shutil.copytree(share('models', 'pusht_cell'), checkpoint)
     task = share('config', 'tasks', 'two_arcs.yaml')
     done = run_module('policy', {'task': task, 'checkpoint': checkpoint}, domain)
-    assert done.returncode == 1
+    assert done.returncode == os.EX_CONFIG
     assert 'pusht_cell' in done.stderr
     assert 'two_arcs' in done.stderr
     assert 'Traceback' not in done.stderr
@@ -177,6 +179,6 @@ def test_checkpoint_of_another_task_is_refused(domain, tmp_path):
 def test_port_in_use_is_named(domain):
     with Peer() as peer:
         done = run_module('sim', {'address': peer.address}, domain)
-    assert done.returncode == 1
+    assert done.returncode == os.EX_CONFIG
     assert peer.address in done.stderr
     assert 'Traceback' not in done.stderr

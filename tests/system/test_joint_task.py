@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import yaml
 
-from dp_ros import bringup
 from dp_ros.core.stamped import ActionChunk
 from dp_ros.data import messages
 from dp_ros.nodes import convert, topics
 from dp_ros.paths import share
 from dp_ros.robot import load_robot
+from dp_ros.ros_process import Process
+from dp_ros.running import running
 from tests.loopback import free_address
 from tests.system.observer import observing
 
@@ -34,11 +35,11 @@ def test_joint_chunks_move_the_joints(domain, tmp_path):
     task_file.write_text(yaml.safe_dump(task))
     address = free_address()
     graph = [
-        bringup.Process('sim', {'address': address, 'series': 'CB3'}),
-        bringup.Process('executor', {'task': task_file, 'robot': robot_file, 'address': address}),
+        Process('sim', {'address': address, 'series': 'CB3'}),
+        Process('executor', {'task': task_file, 'robot': robot_file, 'address': address}),
     ]
     with (
-        bringup.running(graph, tmp_path / 'logs', domain),
+        running(graph, tmp_path / 'logs', domain),
         observing(domain, topics.JOINT_CHUNK) as observer,
     ):
         states = []

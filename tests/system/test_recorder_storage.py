@@ -14,6 +14,7 @@ from dp_ros.data.bag_repair import needs_repair
 from dp_ros.data.messages import nanoseconds
 from dp_ros.nodes import convert, topics
 from dp_ros.paths import share
+from dp_ros.running import running
 from tests.data.image_messages import moving
 from tests.system.recording import publisher, recording, start, stop
 
@@ -81,8 +82,8 @@ def test_a_wrong_way_to_store_frames_is_a_sentence(domain, tmp_path):
         share('config', 'robots', 'ur5e_sim.yaml'),
     )
     graph = bringup.record(*files, tmp_path, frames='gif')
-    with bringup.running(graph, tmp_path / 'logs', domain) as running:
-        assert running.processes['recorder'].wait(30) == 1
+    with running(graph, tmp_path / 'logs', domain) as started:
+        assert started.processes['recorder'].wait(30) == os.EX_CONFIG
     assert "expected raw, jpeg or h264, found 'gif'" in (
         tmp_path / 'logs' / 'recorder.log'
     ).read_text(encoding='utf-8')

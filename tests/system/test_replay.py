@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dp_ros import bringup
 from dp_ros.commands import replay_live
 from dp_ros.data.bag_repair import BagError
 from dp_ros.paths import share
+from dp_ros.running import GraphError
 
 pytestmark = pytest.mark.timeout(120)
 GOLDEN = Path(__file__).parents[1] / 'replay' / 'golden'
@@ -38,7 +38,7 @@ def test_a_bag_is_played_and_the_policy_plans_on_it(replay, tmp_path):
 
 
 def test_a_checkpoint_of_another_task_is_refused(replay):
-    with pytest.raises(bringup.GraphError, match='pusht_cell_image'):
+    with pytest.raises(GraphError, match='pusht_cell_image'):
         replay(GOLDEN / 'stale_camera' / 'bag')
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dp_ros.core.mode import STOPS
 from dp_ros.core.stamped import Array
 from dp_ros.data import episode as episodes
 from dp_ros.data import messages, pictures
@@ -29,7 +30,8 @@ from dp_ros.task import (
 
 # A picture shows no more.
 APART_NS = 20_000_000
-STOPS = ('stopped', 'fault')
+# Older bags say 'stopped' for any stop of the controller.
+STOP_MODES = ('stopped', *(mode.value for mode in STOPS))
 
 
 def read(folder: Path, task: Task, robot: Robot, count: int) -> Story:
@@ -180,7 +182,7 @@ class _Telling:
         kept.append((messages.nanoseconds(message.header.stamp), frame.copy()))
 
     def _announce(self, mode: str, now_ns: int) -> None:
-        if mode in STOPS and mode != self._mode.mode:
+        if mode in STOP_MODES and mode != self._mode.mode:
             self._marks['stop'].append((self._since(now_ns), self._since(now_ns)))
         self._mode.announced(mode, now_ns)
 
