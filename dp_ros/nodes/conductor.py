@@ -157,7 +157,8 @@ class ConductorNode(Node):
         self._listen(topic, callback)
 
     def _keep_chunk(self, record: EpisodeRecord, message: Any) -> None:
-        record.chunks.add(self._now_ns(), messages.cartesian_chunk(message).waypoints)
+        if message.points:  # else the policy has withdrawn its plan
+            record.chunks.add(self._now_ns(), messages.cartesian_chunk(message).waypoints)
 
     def _on_mode(self, message: Any) -> None:
         self._mode = message.data

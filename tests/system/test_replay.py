@@ -20,7 +20,7 @@ STATE = share('models', 'pusht_cell')
 def replay(domain, tmp_path):
     from rich.console import Console
 
-    def run(bag, checkpoint=STATE, speed=2.0):
+    def run(bag, checkpoint=STATE, speed=1.0):
         replay_live.run(bag, checkpoint, None, speed, tmp_path / 'out', Console(quiet=True))
         return json.loads((tmp_path / 'out' / 'replay.json').read_text())
 
@@ -30,7 +30,7 @@ def replay(domain, tmp_path):
 def test_a_bag_is_played_and_the_policy_plans_on_it(replay, tmp_path):
     report = replay(GOLDEN / 'normal' / 'bag')
     # 6 s at 2.5 chunks a second, and a machine that is busy.
-    assert report['chunks']['accepted'] >= 8
+    assert report['chunks']['accepted'] >= 6
     assert (
         'connected to the arm at a played bag'
         in (tmp_path / 'out' / 'logs' / 'executor.log').read_text()

@@ -129,7 +129,7 @@ class _Telling:
                 line.add(message)
         if topic == MODE:
             self._announce(message.data, now_ns)
-        elif topic == CHUNK:
+        elif topic == CHUNK and message.points:
             splice = self._since(messages.nanoseconds(message.header.stamp))
             self._marks['chunk takes over'].append((splice, splice))
         elif topic == DIAGNOSTICS:
