@@ -20,7 +20,7 @@ def demo(tmp_path, domain, *options):
 
 @pytest.mark.parametrize(
     ('policy', 'name'),
-    [('image', 'pusht_cell_image'), pytest.param('state', 'pusht_cell', marks=pytest.mark.slow)],
+    [pytest.param('image', 'pusht_cell_image', marks=pytest.mark.slow), ('state', 'pusht_cell')],
 )
 def test_the_demo_leaves_report_film_and_picture(tmp_path, domain, policy, name):
     done = demo(tmp_path, domain, '--policy', policy, '--episodes', '1', '--seed', '1002')

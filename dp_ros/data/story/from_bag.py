@@ -129,9 +129,11 @@ class _Telling:
                 line.add(message)
         if topic == MODE:
             self._announce(message.data, now_ns)
-        elif topic == CHUNK and message.points:
-            splice = self._since(messages.nanoseconds(message.header.stamp))
-            self._marks['chunk takes over'].append((splice, splice))
+        elif topic == CHUNK:
+            splice_ns = messages.nanoseconds(message.header.stamp)
+            if splice_ns:  # else the policy has withdrawn its plan
+                splice = self._since(splice_ns)
+                self._marks['chunk takes over'].append((splice, splice))
         elif topic == DIAGNOSTICS:
             for status in message.status:
                 if status.name == 'executor':
