@@ -21,7 +21,7 @@ def sound(request: Array, pose: bool) -> bool:
     """Whether a request (7,) or (n,) is finite, and its quaternion one."""
     if not np.isfinite(request).all():
         return False
-    return not pose or rotations.are_units(request[3:POSE_SIZE])
+    return not pose or rotations.is_unit(request[3:POSE_SIZE])
 
 
 def inside(

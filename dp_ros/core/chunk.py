@@ -80,23 +80,16 @@ class Schedule:
 
     def due(self, now_ns: int) -> Array | None:
         """The setpoint at `now_ns`, interpolated between waypoints; None outside the schedule."""
-        if self.waypoints is None or not self.stamps_ns[0] <= now_ns <= self.stamps_ns[-1]:
-            return None
-        grid = np.array([now_ns], dtype=np.int64)
-        stamps = np.array(self.stamps_ns, dtype=np.int64)
-        setpoint: Array = trajectory.sample(stamps, self.waypoints, grid, self.pose)[0]
-        return setpoint
+        return self.near(now_ns) if self.covers(now_ns) else None
+
+    def covers(self, time_ns: int) -> bool:
+        """Whether something is due at a time."""
+        return bool(self.stamps_ns) and self.stamps_ns[0] <= time_ns <= self.stamps_ns[-1]
 
     def near(self, time_ns: int) -> Array:
         """The setpoint at `time_ns`; outside the schedule the nearest end of it."""
         assert self.waypoints is not None, 'nothing was ever committed'
-        found = self.due(min(max(time_ns, self.stamps_ns[0]), self.stamps_ns[-1]))
-        assert found is not None
-        return found
-
-    def remaining_ns(self, now_ns: int) -> int:
-        """Time until the last committed waypoint; 0 when there is none."""
-        return max(0, self.stamps_ns[-1] - now_ns) if self.stamps_ns else 0
+        return trajectory.value_at(self.stamps_ns, self.waypoints, time_ns, self.pose)
 
     def ahead(self, now_ns: int) -> ActionChunk | None:
         """The waypoints still to come, as a chunk; None when there is none."""

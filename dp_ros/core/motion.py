@@ -1,6 +1,6 @@
 """The setpoint that was sent last, how it moves, and the way on which it can come to rest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,13 +16,16 @@ class Motion:
     """The setpoint last sent, (7,) or (n,), and the verified path on which the arm can rest.
 
     path, index: where on it the setpoint is; before: the setpoint before; asked: the last
-    targets, brought inside the bounds, oldest first.
+    targets, brought inside the bounds, oldest first; until: the index up to which the path leads
+    to the last of them, the rest is the brake; reasons: the limits that changed this plan.
     """
 
     path: Path
     index: int
     before: Path
     asked: tuple[Array, ...] = ()
+    until: int = 0
+    reasons: frozenset[str] = frozenset()
 
     @classmethod
     def at_rest(cls, setpoint: Array, pose: bool) -> 'Motion':
@@ -49,7 +52,17 @@ class Motion:
 
     def braked(self) -> 'Motion':
         """One setpoint further on the path to rest."""
-        return Motion(self.path, self.index if self.still else self.index + 1, self.now)
+        index = self.index if self.still else self.index + 1
+        return Motion(self.path, index, self.now)
+
+    def onward(self) -> 'Motion':
+        """One setpoint further on the plan."""
+        return replace(self, index=min(self.index + 1, self.end), before=self.now)
+
+    @property
+    def end(self) -> int:
+        """Index of the setpoint at which the arm rests."""
+        return len(self.path.setpoints) - 1
 
     @cached_property
     def velocity(self) -> Array:
@@ -64,7 +77,7 @@ class Motion:
     @property
     def still(self) -> bool:
         """Whether the setpoint has stopped."""
-        return self.index == len(self.path.setpoints) - 1
+        return self.index == self.end
 
     @cached_property
     def _physical(self) -> tuple[Array, Array]:

@@ -20,7 +20,7 @@ SETTLED = 1e-12
 
 @dataclass(frozen=True)
 class State:
-    """Position, velocity and acceleration of axes, all (n,)."""
+    """Position, velocity and acceleration of axes, all (n,); or rows (m, n) of many states."""
 
     position: Array
     velocity: Array
@@ -30,6 +30,10 @@ class State:
     def still(self) -> bool:
         """Whether nothing moves."""
         return not (self.velocity.any() or self.acceleration.any())
+
+    def row(self, index: int) -> 'State':
+        """One of many states (m, n)."""
+        return State(self.position[index], self.velocity[index], self.acceleration[index])
 
 
 @dataclass(frozen=True)
@@ -41,26 +45,31 @@ class Bounds:
     jerk: Array
 
 
-def toward(state: State, target: Array, drift: Array, bounds: Bounds, dt: float) -> State | None:
-    """The state after `dt` seconds on the quickest way to a target that is met without overshoot.
+def toward(
+    state: State, target: Array, drift: Array, bounds: Bounds, dt: float, count: int = 1
+) -> State | None:
+    """The states (count, n) after dt, 2 dt, ... of the quickest way to a target.
 
-    target (n,): where it is at the end of this tick; drift (n,): the speed at which it moves on,
-    below the bounds. It is planned in the frame that moves with the target. None where ruckig
-    finds no way.
+    It is met without overshoot. target (n,): where it is after count * dt; drift (n,): the speed
+    at which it moves on, below the bounds. It is planned in the frame that moves with the target.
+    None where ruckig finds no way.
     """
-    start, relative = state.position - (target - drift * dt), state.velocity - drift
+    start, relative = state.position - (target - drift * (count * dt)), state.velocity - drift
     if _settled(start) and _settled(relative) and _settled(state.acceleration):
-        return State(target, drift, np.zeros_like(drift))
+        resting = np.zeros((count, len(drift)))
+        return State(_moving(target, drift, dt, count), resting + drift, resting)
     question = _question(State(start, relative, state.acceleration), bounds)
     question.max_velocity = (bounds.speed - drift).tolist()
     question.min_velocity = (-bounds.speed - drift).tolist()
     way = _solved(question)
     if way is None:
         return None
-    position, velocity, acceleration = (np.array(row) for row in way.at_time(dt))
-    there = (np.array(way.independent_min_durations) <= dt) & (np.abs(position) < 1e-9)
-    position[there] = velocity[there] = acceleration[there] = 0.0
-    return State(position + target, velocity + drift, acceleration)
+    times = [dt * (tick + 1) for tick in range(count)]
+    rows = np.array([way.at_time(time) for time in times])
+    durations = np.array(way.independent_min_durations)
+    there = (durations <= np.array(times)[:, None]) & (np.abs(rows[:, 0]) < 1e-9)
+    rows = np.where(there[:, None], 0.0, rows)
+    return State(rows[:, 0] + _moving(target, drift, dt, count), rows[:, 1] + drift, rows[:, 2])
 
 
 def brake(state: State, bounds: Bounds, dt: float) -> State | None:
@@ -118,14 +127,20 @@ def _generator(axes: int) -> ruckig.Ruckig:
     return ruckig.Ruckig(axes)
 
 
+def _moving(target: Array, drift: Array, dt: float, count: int) -> Array:
+    """Where a target is after dt, 2 dt, ... (count, n) that is at `target` (n,) in the end."""
+    moving: Array = target - drift * (dt * np.arange(count)[::-1])[:, None]
+    return moving
+
+
 def _settled(values: Array) -> bool:
     return bool(np.abs(values).max() < SETTLED)
 
 
-def joined(first: State, rows: State) -> State:
-    """The states (m + 1, n): one (n,), and then its rows (m, n)."""
+def joined(first: State, second: State) -> State:
+    """The states (m + k, n): rows (m, n), and then rows (k, n)."""
     return State(
-        np.concatenate([first.position[None], rows.position]),
-        np.concatenate([first.velocity[None], rows.velocity]),
-        np.concatenate([first.acceleration[None], rows.acceleration]),
+        np.concatenate([first.position, second.position]),
+        np.concatenate([first.velocity, second.velocity]),
+        np.concatenate([first.acceleration, second.acceleration]),
     )

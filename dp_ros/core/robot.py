@@ -87,7 +87,7 @@ class Command:
         values = _frozen(f'{self.space} command', self.values, sizes[self.space])
         if not np.all(np.isfinite(values)):
             raise ValueError(f'{self.space} command is not finite: {values.tolist()}')
-        if self.space == 'cartesian' and not rotations.are_units(values[3:]):
+        if self.space == 'cartesian' and not rotations.is_unit(values[3:]):
             norm = float(np.linalg.norm(values[3:]))
             raise ValueError(f'quaternion of the command has length {norm:.6g}; expected 1')
         object.__setattr__(self, 'values', values)

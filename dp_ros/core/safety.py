@@ -1,14 +1,15 @@
 """The one place where limits are applied: a requested setpoint becomes a safe one, with reasons.
 
 Safe by induction. Every setpoint that is sent comes with a path to rest, one setpoint a control
-period, all of which keeps every limit. In the next period a new setpoint, nearer to what is
-requested, and its own path to rest are planned and judged; if they break a limit, gentler ones
-are tried, and if those do too, the next setpoint of the path that is known to be good is sent. So
+period, all of which keeps every limit. The next setpoints, nearer to what is requested, and their
+own path to rest are planned and judged; if they break a limit, gentler ones are tried, and if
+those do too, the next setpoints of the path that is known to be good are sent. So
 a verified way to stand still always exists, and nothing that was not verified is ever sent,
 whatever is requested, and whenever.
 
 A moving target is followed at the distance that the arm needs to stop, v^2/(2a) + v a/(2j): where
-it stops, the arm comes to rest on it and not beyond.
+it stops, the arm comes to rest on it, or goes beyond it by no more than the target moves in one
+plan; beyond the edge of what is allowed it does not go.
 """
 
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,9 @@ __all__ = ['AxisLimits', 'JointLimits', 'Limit', 'Motion', 'SafetyLimits', 'Tool
 # A rotation missed by no more than this [rad] counts as followed; one below the second is none.
 ANGULAR_TOLERANCE = 0.02
 NO_TURN = 1e-9
+# A plan leads so far [s] before it brakes, and so often a new one is made: planning every setpoint
+# of a fast stream would cost more than the stream.
+PLAN_S = 0.016
 # A plan uses this share of the limits of its own axes: nothing hangs on the last digit.
 USED = 0.999
 
@@ -78,43 +82,53 @@ class SafetyLimits:
     def follow(self, motion: Motion, request: Array, dt: float) -> tuple[Motion, frozenset[str]]:
         """One tick of `dt` seconds towards `request`, pose (7,) or joints (n,).
 
-        A request that is not finite, or whose quaternion is none, brakes. Returns what to send,
-        and the limits that changed it.
+        The request is where to be after `foresight` and this tick: a plan is made for so long, and
+        what is asked on the ticks until then changes nothing, unless it is no request. One that is
+        not finite, or whose quaternion is none, brakes. Returns what to send, and the limits that
+        changed it.
         """
         if not asking.sound(request, self.pose):
             return self.brake(motion), frozenset({Limit.NOT_FINITE.value})
-        asked, aim, reasons = self._asked(motion, request, dt)
+        if motion.index < motion.until:
+            return motion.onward(), motion.reasons
+        count = _ticks(dt)
+        asked, aim, reasons = self._asked(motion, request, dt, count)
         if motion.still and np.abs(aim.target - aim.start.position).max() < profile.SETTLED:
             return replace(motion, before=motion.now, asked=asked), frozenset(reasons)
         rate = self._pace(motion, aim)
         path, broken = way.found(
-            motion, aim, rate.bounds, dt, lambda path: self._judged(motion, path, dt)
+            motion, aim, rate.bounds, dt, count, lambda path: self._judged(motion, path, dt)
         )
         if path is None:
-            moved = replace(self.brake(motion), asked=asked)
+            moved = self.brake(motion)
         else:
-            moved = Motion(path, 0, motion.now, asked)
+            moved = Motion(path, 0, motion.now)
             reasons |= self._missed(path, aim, rate)
         if broken:
             reasons.add(broken)
-        return moved, frozenset(reasons)
+        until, named = moved.index + count - 1, frozenset(reasons)
+        return replace(moved, asked=asked, until=until, reasons=named), named
+
+    def foresight(self, dt: float) -> float:
+        """How far beyond the next tick [s] a plan leads before it brakes."""
+        return (_ticks(dt) - 1) * dt
 
     def brake(self, motion: Motion) -> Motion:
         """One tick on the path to rest; once still, the setpoint stays to the bit."""
         return motion.braked()
 
     def _asked(
-        self, motion: Motion, request: Array, dt: float
+        self, motion: Motion, request: Array, dt: float, count: int
     ) -> tuple[tuple[Array, ...], Aim, set[str]]:
         """The targets so far, the aim of this tick, and the limits that changed it."""
-        count = len(self.axes.low)
+        axes, span = len(self.axes.low), dt * count
         tool = self.tool if self.pose else None
-        position = motion.setpoint[:count]
-        inside, reasons = asking.inside(position, request[:count], self.axes, tool)
-        asked = (*motion.asked[-2:], np.append(inside, request[count:]))
-        drift = asking.drift(tuple(row[:count] for row in asked), dt)
+        position = motion.setpoint[:axes]
+        inside, reasons = asking.inside(position, request[:axes], self.axes, tool)
+        asked = (*motion.asked[-2:], np.append(inside, request[axes:]))
+        drift = asking.drift(tuple(row[:axes] for row in asked), span)
         target = np.clip(inside, position - self.axes.step, position + self.axes.step)
-        if np.any(np.abs(request[:count] - position) > self.axes.step):
+        if np.any(np.abs(request[:axes] - position) > self.axes.step):
             reasons.add(Limit.STEP.value)
         if tool is not None:
             target, entered = asking.around(position, target, tool.keep_out)
@@ -123,15 +137,15 @@ class SafetyLimits:
         velocity, acceleration = motion.velocity, motion.acceleration
         if self.pose:
             here, wanted = motion.setpoint[3:], request[3:]
-            if velocity[count:].any() or acceleration[count:].any() or _differ(here, wanted):
+            if velocity[axes:].any() or acceleration[axes:].any() or _differ(here, wanted):
                 turns = tuple(turning.between(asked[0][3:], row[3:]) for row in asked)
                 none = np.zeros(6 - len(velocity))
                 velocity, acceleration = np.append(velocity, none), np.append(acceleration, none)
                 position = np.append(position, np.zeros(3))
                 target = np.append(target, turning.between(here, wanted))
-                drift = np.append(drift, asking.drift(turns, dt))
+                drift = np.append(drift, asking.drift(turns, span))
             else:
-                velocity, acceleration = velocity[:count], acceleration[:count]
+                velocity, acceleration = velocity[:axes], acceleration[:axes]
         return (
             asked,
             Aim(State(position, velocity, acceleration), target, drift, self.pose),
@@ -245,6 +259,11 @@ class SafetyLimits:
             acceleration = np.append(acceleration, np.full(3, rest))
             jerk = np.append(jerk, np.full(3, self.angular_jerk / np.sqrt(3)))
         return Bounds(USED * speed, USED * acceleration, USED * jerk)
+
+
+def _ticks(dt: float) -> int:
+    """How many ticks a plan leads on before it brakes."""
+    return max(1, round(PLAN_S / dt))
 
 
 def _differ(first: Array, second: Array) -> bool:

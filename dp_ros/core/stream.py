@@ -73,6 +73,7 @@ class CommandStream:
         self._trail = Trail(config.back_ns)
         self._stopped_ns = 0
         self._way_ns = 0
+        self._foresight_ns = round(config.limits.foresight(config.period_s) * 1e9)
 
     def arm(self, now_ns: int, state: RobotState) -> str | None:
         """Hand the arm to the policy. Returns None, or the sentence that says why not."""
@@ -305,14 +306,14 @@ class CommandStream:
     def _requested(self, now_ns: int) -> Array | None:
         """What who commands wants now; None: brake."""
         if self.mode.mode is Mode.TELEOPERATED:
-            due = self._schedule.due(now_ns)
+            due = self._due(now_ns)
             if due is None:
                 self._operator_silent(now_ns)
             return due
         if self.mode.mode is Mode.RECOVERING:
             # By nominal periods: after a late tick the arm is later, never faster.
             self._way_ns += round(self.config.period_s * 1e9)
-            due = self._schedule.due(self._way_ns)
+            due = self._due(self._way_ns)
             if due is None:
                 self.mode = self.mode.after(Event.ARRIVED)
             return due
@@ -345,7 +346,7 @@ class CommandStream:
                 self._schedule = self._schedule.started(now_ns + self.config.lead_ns, standing)
             return standing
         self.policy_ticks += 1
-        due = self._schedule.due(now_ns + self.config.lead_ns)
+        due = self._due(now_ns + self.config.lead_ns)
         overdue = now_ns - splice > self.config.patience_ns
         if due is None or overdue:
             self.idle_ticks += 1
@@ -354,6 +355,12 @@ class CommandStream:
             return None
         self._schedule = self._schedule.trimmed(now_ns + self.config.lead_ns)
         return due
+
+    def _due(self, now_ns: int) -> Array | None:
+        """What a plan that begins now leads to; None when nothing is due now."""
+        if not self._schedule.covers(now_ns):
+            return None
+        return self._schedule.near(now_ns + self._foresight_ns)
 
     def _outside(self, standing: Array, state: RobotState) -> str:
         """A sentence where the arm stands at what a limit forbids, else ''."""

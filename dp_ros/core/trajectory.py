@@ -1,5 +1,8 @@
 """From waypoints to a setpoint at any time: linear in position, the shorter arc in rotation."""
 
+import bisect
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,28 +22,31 @@ def interpolate(start: Array, end: Array, fraction: float, pose: bool) -> Array:
     if not pose:
         return start + fraction * (end - start)
     position = start[:3] + fraction * (end[:3] - start[:3])
-    rotation = rotations.slerp(start[3:], end[3:], fraction)
+    rotation = start[3:]
+    if (rotation != end[3:]).any():
+        rotation = rotations.slerp(rotation, end[3:], fraction)
     return np.concatenate([position, rotation])
 
 
-def sample(stamps_ns: Stamps, values: Array, times_ns: Stamps, pose: bool) -> Array:
-    """Values (m, n) at `times_ns` (m,) of a series (k, n) at rising `stamps_ns` (k,).
+def value_at(stamps_ns: Sequence[int], values: Array, time_ns: int, pose: bool) -> Array:
+    """Value (n,) at `time_ns` of a series (k, n) at rising `stamps_ns` (k,).
 
     Outside the series the nearest end is held. At a stamp the value is the one given there,
     between two stamps `interpolate` of these neighbours: both to the bit, whatever else is held.
     """
-    rows = []
-    for time in times_ns:
-        after = int(np.searchsorted(stamps_ns, time, side='left'))
-        if after == 0:
-            rows.append(values[0])
-        elif after == len(stamps_ns):
-            rows.append(values[-1])
-        elif stamps_ns[after] == time:
-            rows.append(values[after])
-        else:
-            before = after - 1
-            span = float(stamps_ns[after] - stamps_ns[before])
-            fraction = float(time - stamps_ns[before]) / span
-            rows.append(interpolate(values[before], values[after], fraction, pose))
-    return np.stack(rows)
+    after = bisect.bisect_left(stamps_ns, time_ns)
+    if after == 0:
+        return values[0]
+    if after == len(stamps_ns):
+        return values[-1]
+    if stamps_ns[after] == time_ns:
+        return values[after]
+    begin, end = stamps_ns[after - 1], stamps_ns[after]
+    fraction = (time_ns - begin) / (end - begin)
+    return interpolate(values[after - 1], values[after], fraction, pose)
+
+
+def sample(stamps_ns: Stamps, values: Array, times_ns: Stamps, pose: bool) -> Array:
+    """Values (m, n) at `times_ns` (m,) of a series; each as `value_at`."""
+    stamps = stamps_ns.tolist()
+    return np.stack([value_at(stamps, values, time, pose) for time in times_ns.tolist()])

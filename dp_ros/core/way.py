@@ -52,17 +52,23 @@ class Aim:
 
 
 def found(
-    motion: Motion, aim: Aim, bounds: Bounds, dt: float, judge: Callable[[Path], Judged]
+    motion: Motion,
+    aim: Aim,
+    bounds: Bounds,
+    dt: float,
+    count: int,
+    judge: Callable[[Path], Judged],
 ) -> Judged:
     """A path on towards an aim that keeps all limits, None if none is found.
 
-    With it the limit that the first attempt broke.
+    Its first `count` setpoints lead there, the others to rest. With it the limit that the first
+    attempt broke.
     """
     ease = share = 1.0
     first = ''
     for _ in range(ATTEMPTS):
         gentle = replace(bounds, acceleration=ease * bounds.acceleration)
-        rows = _planned(motion, aim, gentle, share, dt)
+        rows = _planned(motion, aim, gentle, share, dt, count)
         broken = ''
         if rows is not None:
             path, broken = judge(_path(motion, aim, rows))
@@ -76,24 +82,26 @@ def found(
     return None, first
 
 
-def _planned(motion: Motion, aim: Aim, bounds: Bounds, share: float, dt: float) -> State | None:
-    """The next state on the way to the aim and those of the brake from there, as rows.
+def _planned(
+    motion: Motion, aim: Aim, bounds: Bounds, share: float, dt: float, count: int
+) -> State | None:
+    """The next `count` states on the way to the aim and those of the brake from there, as rows.
 
     None where there is none that does not overshoot a target that stands still from now on.
     """
     drift = np.clip(aim.drift, -DRIFT * bounds.speed, DRIFT * bounds.speed)
     while True:
         behind = np.sign(drift) * profile.stopping_distance(np.abs(drift), bounds)
-        ahead = profile.toward(aim.start, aim.target - behind, drift, bounds, dt)
+        ahead = profile.toward(aim.start, aim.target - behind, drift, bounds, dt, count)
         if ahead is None:
             return None
         if share < 1:
-            ahead = _blend(_resting(motion, aim), ahead, share)
-        stop = profile.brake(ahead, bounds, dt)
+            ahead = _blend(_resting(motion, aim, count), ahead, share)
+        stop = profile.brake(ahead.row(-1), bounds, dt)
         if stop is None:
             return None
         rows = profile.joined(ahead, stop)
-        overshot = _overshot(motion, aim, rows.position)
+        overshot = _overshot(motion, aim, rows.position, drift * dt * count)
         if not overshot.any():
             return rows
         if not drift[: aim.places][overshot].any():
@@ -101,27 +109,43 @@ def _planned(motion: Motion, aim: Aim, bounds: Bounds, share: float, dt: float) 
         drift[: aim.places][overshot] = 0.0
 
 
-def _overshot(motion: Motion, aim: Aim, rows: Array) -> NDArray[np.bool_]:
-    """Places (n,) that rows (m, k) bring beyond the target, and the path to rest would not."""
+def _overshot(motion: Motion, aim: Aim, rows: Array, moved: Array) -> NDArray[np.bool_]:
+    """Places (n,) that rows (m, k) bring beyond the target, and the path to rest would not.
+
+    moved (k,): how far the target moves in one plan; so far beyond it is no overshooting, else an
+    arm that catches up would brake for a standstill again and again.
+    """
     n = aim.places
     way, target = np.sign(aim.target - aim.start.position)[:n], aim.target[:n]
     anyway = motion.path.state.position[motion.index :, :n]
     overshot: NDArray[np.bool_] = ((rows[:, :n] - target) * way).max(axis=0) > np.maximum(
         ((anyway - target) * way).max(axis=0), 0.0
-    ) + OVERSHOOT
+    ) + OVERSHOOT + np.abs(moved[:n])
     return overshot
 
 
-def _resting(motion: Motion, aim: Aim) -> State:
-    """The next state on the path to rest, on the axes of the aim."""
-    rest = motion.braked()
+def _resting(motion: Motion, aim: Aim, count: int) -> State:
+    """The next `count` states on the path to rest, on the axes of the aim."""
+    rests, rest = [], motion
+    for _ in range(count):
+        rest = rest.braked()
+        rests.append(_on_axes(rest, motion.setpoint, aim))
+    return State(
+        np.array([state.position for state in rests]),
+        np.array([state.velocity for state in rests]),
+        np.array([state.acceleration for state in rests]),
+    )
+
+
+def _on_axes(rest: Motion, origin: Array, aim: Aim) -> State:
+    """The state of a motion on the axes of an aim, which starts from the setpoint `origin`."""
     position, velocity, acceleration = rest.setpoint, rest.velocity, rest.acceleration
     n = aim.places
     if len(aim.target) == n:
         return State(position[:n], velocity[:n], acceleration[:n])
     none = np.zeros(6 - len(velocity))
     velocity, acceleration = np.append(velocity, none), np.append(acceleration, none)
-    turn = turning.seen_from(motion.setpoint[3:], position[3:], velocity[3:], acceleration[3:])
+    turn = turning.seen_from(origin[3:], position[3:], velocity[3:], acceleration[3:])
     return State(
         np.append(position[:3], turn.position),
         np.append(velocity[:3], turn.velocity),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dp_ros.core import rotations
 from dp_ros.core.stamped import ActionChunk, Array, Sample, frozen_array
 
 BASE_FRAME = 'base'
@@ -112,7 +113,7 @@ def _transform_array(transform: Any) -> Array:
 def _checked_pose(position: Any, rotation: Any) -> Array:
     values = [position.x, position.y, position.z, rotation.x, rotation.y, rotation.z, rotation.w]
     array = _finite(values, 'pose')
-    norm = float(np.linalg.norm(array[3:]))
-    if abs(norm - 1) > 1e-3:
+    if not rotations.is_unit(array[3:]):
+        norm = float(np.linalg.norm(array[3:]))
         raise MessageError(f'quaternion has length {norm:.4g}; expected 1')
     return array

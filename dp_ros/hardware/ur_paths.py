@@ -10,6 +10,7 @@ taken from the seed: along a path without singularity none of them changes.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,11 @@ class UR5ePaths:
     def inverse(self, poses: Array, seed: Array) -> Array | None:
         """Poses (n, 7) -> joints (n, 6) in the configuration of `seed`; None if out of reach."""
         # Single numbers a column: at this size, every array that is built costs a microsecond.
-        px, py, pz, *quaternion = poses.T
-        x6, y6, z6 = _flange_axes(quaternion, self._tool)
+        px, py, pz = poses.T[:3]
+        turns: tuple[Any, ...] = tuple(poses.T[3:])
+        if (poses[:, 3:] == poses[0, 3:]).all():
+            turns = tuple(poses[0, 3:].tolist())
+        x6, y6, z6 = _flange_axes(turns, self._tool)
         ox, oy, oz = self._reach
         x = px - ox * x6[0] - oy * y6[0] - oz * z6[0]
         y = py - ox * x6[1] - oy * y6[1] - oz * z6[1]
@@ -90,10 +94,10 @@ class UR5ePaths:
         return np.abs(A2 * A3 * np.prod(_factors(joints), axis=0))
 
 
-def _flange_axes(quaternion: list[Array], tool: Array) -> list[tuple[Array, Array, Array]]:
-    """The axes x, y, z of the flange, each as its three components (n,).
+def _flange_axes(quaternion: tuple[Any, ...], tool: Array) -> list[tuple[Any, Any, Any]]:
+    """The axes x, y, z of the flange, each as its three components, (n,) or one number for all.
 
-    quaternion: x, y, z, w (n,) of the tool centre point; tool (4,): turns the tool back.
+    quaternion: x, y, z, w, likewise, of the tool centre point; tool (4,): turns the tool back.
     """
     x1, y1, z1, w1 = quaternion
     x2, y2, z2, w2 = tool.tolist()

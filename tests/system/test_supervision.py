@@ -95,7 +95,7 @@ def test_what_is_lost_holds_the_arm_comes_back_and_waits_for_a_person(domain, tm
         a_killed_policy_is_started_again(cell)
         cell.arm()
         a_frozen_camera_holds_the_arm(cell)
-        top_shows_the_graph(domain)
+        top_shows_the_graph(domain, cell.observer.mode)
         cell.arm()
         a_killed_executor_comes_back_idle(cell)
         begun = time.monotonic()
@@ -144,14 +144,14 @@ def a_killed_executor_comes_back_idle(cell):
     cell.arm()
 
 
-def top_shows_the_graph(domain):
+def top_shows_the_graph(domain, mode):
     variables = {**os.environ, 'ROS_DOMAIN_ID': str(domain), 'COLUMNS': '200'}
     variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     command = [sys.executable, '-m', 'dp_ros.cli', 'top', '--once']
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     for words in (
-        'HOLDING',
+        mode.replace('_', ' ').upper(),
         'camera/overhead',
         'all nodes are active',
         'inference',
