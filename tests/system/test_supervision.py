@@ -151,7 +151,7 @@ def top_shows_the_graph(domain, mode):
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     for words in (
-        mode.replace('_', ' ').upper(),
+        mode.upper(),
         'camera/overhead',
         'all nodes are active',
         'inference',
