@@ -77,6 +77,7 @@ class Joins(str, Enum):
     prefix = 'prefix'
 
 
+Joining = Annotated[Joins, typer.Option(help='How a chunk takes over from the one before.')]
 Transition = Annotated[
     Joins | None,
     typer.Option(help="How a chunk takes over; default: the robot's, and switch in lock-step."),
@@ -317,9 +318,7 @@ def evaluate(
     ] = None,
     inference_steps: Annotated[int | None, typer.Option(min=1, help='Denoising steps.')] = None,
     delay_steps: DelaySteps = 0,
-    transition: Annotated[
-        Joins, typer.Option(help='How a chunk takes over from the one before.')
-    ] = Joins.switch,
+    transition: Joining = Joins.switch,
     threads: Threads = 1,
     out: Out = Path('out/evaluation'),
 ) -> None:
@@ -468,12 +467,16 @@ def correct(
         int | None, typer.Option(min=1, help="T_a; default: the task's.")
     ] = None,
     delay_steps: DelaySteps = 0,
+    transition: Joining = Joins.switch,
     threads: Threads = 1,
 ) -> None:
     """Let a policy run, and the expert finish from where it got to."""
     from dp_ros.commands import dataset as command
 
-    command.correct(checkpoint, out, episodes, seed, action_steps, delay_steps, threads, console)
+    command.correct(
+        checkpoint, out, episodes, seed, action_steps, delay_steps, transition.value, threads,
+        console,
+    )  # fmt: skip
 
 
 @dataset.command()

@@ -65,13 +65,14 @@ def correct(
     seed: int,
     action_steps: int | None,
     delay_steps: int,
+    transition: str,
     threads: int,
     console: Console,
 ) -> None:
     """Takeovers: the policy runs, the expert finishes from where it got to; written to `out`."""
     import torch
 
-    from dp_ros.commands.evaluate import horizons_with, planner
+    from dp_ros.commands.evaluate import horizons_with, joining, planner
 
     torch.set_num_threads(threads)
     loaded = checkpoint.load(folder)
@@ -87,7 +88,8 @@ def correct(
         from dp_ros.sim import demonstrations
 
         counts = demonstrations.Yield()
-        world, plan = make(), planner(loaded.policy, seed)
+        world = make()
+        plan = planner(loaded.policy, seed, joining(transition), delay_steps)
         cell = world.cell if task.cameras else world
         takeovers = demonstrations.correct(
             world, cell, plan, horizons, count, seed, counts, delay_steps

@@ -23,6 +23,11 @@ WINDOWS_AT_ONCE = 16
 """Encoding is done in parts, so that memory does not grow with the number of episodes."""
 
 
+def joining(transition: str) -> Transition | None:
+    """The strategy of this name, for `planner`."""
+    return None if transition == 'switch' else TRANSITIONS[transition]()
+
+
 def planner(
     policy: DiffusionPolicy,
     seed: int,
@@ -106,8 +111,7 @@ def run(
             return environments[-1]
 
         limit = int(make().max_steps)
-        joins = None if transition == 'switch' else TRANSITIONS[transition]()
-        plan = planner(policy, 0, joins, delay_steps)
+        plan = planner(policy, 0, joining(transition), delay_steps)
         for outcome in rollout(make_and_keep, plan, seeds, horizons, limit, delay_steps):
             outcomes.append(outcome)
             bar.advance(row)

@@ -47,9 +47,10 @@ class AsynchronousPlanning:
     accepted chunk: capture, window, inference and transport. It is measured; of a chunk that came
     too late it is known that it took longer than it might. When a plan is asked for, the age of
     its window is known: what is foreseen then is the rest.
-    pins: whether a plan is void if what was committed is not what was played; lead_ns: how much
-    sooner than due an action is sent; counts: chunks `planned`, `accepted`; `discarded` ones: they
-    outran what they knew, or are wholly past; `late` ones, which the executor did not take.
+    pins: whether a plan is void if what was committed is not what was played, unless the arm would
+    stop before there is another; lead_ns: how much sooner than due an action is sent; counts:
+    chunks `planned`, `accepted`; `discarded` ones: they outran what they knew, or are wholly past;
+    `free` ones, sent although they outran it; `late` ones, which the executor did not take.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class AsynchronousPlanning:
     ) -> None:
         self.horizon, self._pins, self._lead_ns = horizon, pins, lead_ns
         self.history = self._rest = DelayHistory(confidence)
-        self.counts = Counter(planned=0, accepted=0, discarded=0, late=0)
+        self.counts = Counter(planned=0, accepted=0, discarded=0, free=0, late=0)
         self._commitment = Commitment()
         self._flights: dict[int, _Flight] = {}
         self._epoch = 0
@@ -100,6 +101,10 @@ class AsynchronousPlanning:
             # What a chunk needs on its way is part of the delay that was foreseen.
             leaves_ns += self._lead_ns - self.horizon.margin_ns
         chunk = self.horizon.chunk(waypoints, anchor, leaves_ns, ask.knew)
+        if chunk is None and ask.knew is not None and self._runs_out(now_ns):
+            # A seam is better than an arm that stops.
+            chunk = self.horizon.chunk(waypoints, anchor, now_ns)
+            self.counts['free'] += chunk is not None
         if chunk is None:
             self.counts['discarded'] += 1
             self._note(ask, now_ns)
@@ -132,6 +137,11 @@ class AsynchronousPlanning:
             **{f'chunks_{name}': count for name, count in self.counts.items()},
             'next_start_ms': round((self.horizon.next_anchor_ns - now_ns) / 1e6, 1),
         }
+
+    def _runs_out(self, now_ns: int) -> bool:
+        """Whether what is committed ends before a plan from the next window could be there."""
+        end_ns = self._commitment.end_ns
+        return end_ns is not None and end_ns < now_ns + self.horizon.period_ns + self._foreseen_ns
 
     def _note(self, ask: Ask, until_ns: int) -> None:
         self.history = self.history.added(until_ns - ask.anchor_ns)

@@ -17,6 +17,11 @@ class Commitment:
     stamps_ns: tuple[int, ...] = ()
     waypoints: Array | None = None
 
+    @property
+    def end_ns(self) -> int | None:
+        """When the last waypoint is due; None where nothing was accepted yet."""
+        return self.stamps_ns[-1] if self.stamps_ns else None
+
     def updated(self, ahead: ActionChunk) -> 'Commitment':
         """After the executor has published what it has still to play: `ahead`, (k, n)."""
         first = bisect.bisect_left(self.stamps_ns, ahead.splice_ns - KEPT_NS)

@@ -122,6 +122,21 @@ def test_a_chunk_that_outran_what_it_knew_is_discarded_and_planned_anew_at_once(
     assert robot.asks[-1].knew == 2
 
 
+def test_a_chunk_that_outran_what_it_knew_is_sent_where_the_arm_would_stop_else():
+    robot = Robot()
+    robot.begin()
+    for _ in range(3):
+        robot.plan(330)
+    ends = robot.schedule.stamps_ns[-1]
+    assert robot.plan(720) is not None
+    assert robot.planning.counts['free'] == 1
+    assert robot.planning.counts['discarded'] == 0
+    assert set(robot.verdicts) == {Verdict.ACCEPTED}
+    assert robot.asks[-1].anchor_ns + 330 * MS < robot.chunks[-1].splice_ns <= ends
+    assert robot.plan(330) is not None
+    assert robot.planning.counts['free'] == 1
+
+
 def test_a_chunk_that_pins_nothing_is_of_use_whenever_it_comes():
     robot = Robot(pins=False)
     robot.begin()
