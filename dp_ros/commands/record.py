@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,6 +17,7 @@ from rich.text import Text
 import dp_ros
 from dp_ros import bringup
 from dp_ros.commands import record_line
+from dp_ros.commands.ending import Ending, asked_to_end
 from dp_ros.commands.terminal_keys import key_by_key
 from dp_ros.robot import load_robot
 from dp_ros.ros_process import environment
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 STREAMS_S = 5.0
 START_S = 60.0
 KEY_WAIT_S = 0.1
+LOOK_PERIOD_S = 0.1
+LINE_PERIOD_S = 1.0
 ERROR_LEVEL = b'\x02'
 
 
@@ -64,17 +66,19 @@ def run(
 
     graph = bringup.record(task, robot, out, **parameters)
     with (
-        _terminable(),
+        asked_to_end() as ending,
         contextlib.suppress(KeyboardInterrupt),
         running(graph, out / 'logs', domain) as processes,
         connected(domain) as recorder,
     ):
         view = _View(recorder, processes, nominal)
-        view.wait_until_ready()
-        if seconds is None and sys.stdin.isatty():
-            attend(view, console)
+        view.wait_until_ready(ending)
+        if ending:
+            pass
+        elif seconds is None and sys.stdin.isatty():
+            attend(view, ending, console)
         else:
-            record_one(view, seconds, console)
+            record_one(view, seconds, ending, console)
     console.print(Text(f'episodes are in {out}'), soft_wrap=True)
 
 
@@ -84,10 +88,10 @@ class _View:
     def __init__(self, recorder: 'RecordConsole', graph: Graph, nominal: dict[str, float]) -> None:
         self.recorder, self._graph, self._nominal = recorder, graph, nominal
 
-    def wait_until_ready(self) -> None:
-        """Until the recorder says that it is."""
+    def wait_until_ready(self, ending: Ending) -> None:
+        """Until the recorder says that it is, or the end is asked for."""
         deadline = time.monotonic() + START_S
-        while self.recorder.status is None:
+        while self.recorder.status is None and not ending:
             self.check()
             if time.monotonic() > deadline:
                 raise GraphError(
@@ -119,8 +123,8 @@ class _View:
         return last_words(self._graph.logs / 'recorder.log')
 
 
-def attend(view: _View, console: Console) -> None:
-    """Obey keys until q."""
+def attend(view: _View, ending: Ending, console: Console) -> None:
+    """Obey keys until q, or until the end is asked for."""
     recorder = view.recorder
     actions: dict[str, Callable[[], Answer]] = {
         ' ': recorder.start,
@@ -137,27 +141,31 @@ def attend(view: _View, console: Console) -> None:
         key_by_key(sys.stdin.fileno()) as read,
         Live(get_renderable=shown, console=console, refresh_per_second=4),
     ):
-        while (key := read(KEY_WAIT_S)) != 'q':
+        while not ending and (key := read(KEY_WAIT_S)) != 'q':
             view.check()
             if key in actions:
                 _tell(actions[key](), console)
 
 
-def record_one(view: _View, seconds: float | None, console: Console) -> None:
-    """Record one episode for `seconds`, or until a signal comes; a line each second."""
+def record_one(view: _View, seconds: float | None, ending: Ending, console: Console) -> None:
+    """Record one episode for `seconds`, or until the end is asked for; a line each second."""
     answer, patient_until = view.recorder.start(), time.monotonic() + STREAMS_S
-    while not answer.done and time.monotonic() < patient_until:
+    while not (answer.done or ending) and time.monotonic() < patient_until:
         # A recorder that has just begun to listen has not met everybody yet.
         time.sleep(0.2)
         view.check()
         answer = view.recorder.start()
     _tell(answer, console)
-    if not answer.done:
+    if not (answer.done or ending):
         raise ValueError(answer.text)
     until = time.monotonic() + (seconds if seconds is not None else float('inf'))
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(1.0, left))
+    line_at = time.monotonic() + LINE_PERIOD_S
+    while not ending and (now := time.monotonic()) < until:
+        time.sleep(LOOK_PERIOD_S)
         view.check()
+        if now < line_at:
+            continue
+        line_at += LINE_PERIOD_S
         console.print(view.line(), soft_wrap=True)
         if view.failed:
             raise ValueError(view.recorder.status.message)
@@ -189,17 +197,3 @@ def revision() -> str:
 
 def _tell(answer: 'Answer', console: Console) -> None:
     console.print(Text(answer.text, '' if answer.done else 'yellow'), soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the program in order, as Ctrl-C does, with its usual exit code."""
-
-    def end(number: int, _: Any) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

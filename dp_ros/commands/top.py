@@ -7,6 +7,7 @@ import time
 from rich.console import Console
 from rich.live import Live
 
+from dp_ros.commands.ending import asked_to_end
 from dp_ros.commands.top_page import page
 from dp_ros.ros_process import environment
 
@@ -25,7 +26,11 @@ def run(once: bool, seconds: float | None, console: Console) -> None:
     os.environ.update(environment())
     from dp_ros.nodes.top import connected
 
-    with contextlib.suppress(KeyboardInterrupt), connected(domain) as listener:
+    with (
+        asked_to_end() as ending,
+        contextlib.suppress(KeyboardInterrupt),
+        connected(domain) as listener,
+    ):
         board = listener.board
         if once or not console.is_terminal:
             time.sleep(LISTEN_S if seconds is None else seconds)
@@ -43,5 +48,5 @@ def run(once: bool, seconds: float | None, console: Console) -> None:
             refresh_per_second=PAGES_HZ,
             screen=True,
         ):
-            while time.monotonic() < until:
+            while not ending and time.monotonic() < until:
                 time.sleep(min(0.1, max(0.0, until - time.monotonic())))
