@@ -8,14 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from dp_ros.data.alignment import StampedImage
-from dp_ros.learning import prefix, transition
+from dp_ros.learning import prefix, samplers, transition
 from dp_ros.learning.committed import Committed
 from dp_ros.learning.eyes import Eyes
-from dp_ros.learning.observations import Observations
 from dp_ros.learning.onnx_network import Array, OnnxNetwork
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.pulled_network import pulled_inputs, pulled_network
-from dp_ros.learning.transition import CleanPrefix, Denoising, Switch, Transition
+from dp_ros.learning.transition import CleanPrefix, Denoising, Transition
 
 
 class Engine:
@@ -24,8 +23,8 @@ class Engine:
     On a CPU the networks run in ONNX Runtime (all samples of a chunk in one call, the gradients of
     guidance, too) and the rest of the arithmetic in numpy: next to a thread that serves ROS
     callbacks, each of torch's many small operations would have to win the interpreter back.
-    Elsewhere, and for the DDPM sampler, the plain policy is used. A frame that was seen before is
-    not encoded again. All methods are called from one thread. noise_shape: (n, T_p, A), n samples.
+    Elsewhere the plain policy is used. A frame that was seen before is not encoded again. All
+    methods are called from one thread. noise_shape: (n, T_p, A), n samples.
 
     Raises RuntimeError if torch does not know the device, and ValueError where it is not there, or
     where the policy cannot be joined in this way.
@@ -49,14 +48,14 @@ class Engine:
         self._eyes = None if policy.vision is None else Eyes(policy.vision, self._device)
         self._network: OnnxNetwork | None = None
         self._pulled: OnnxNetwork | None = None
-        if self._device.type == 'cpu' and policy.recipe.diffusion.sampler == 'ddim':
+        if self._device.type == 'cpu':
             examples = {
                 'noisy': torch.zeros(1, *policy.input_shape),
                 'steps': torch.zeros(1, dtype=torch.int64),
                 'condition': torch.zeros(1, policy.condition_dim),
             }
             batched = self.transition.samples > 1
-            self._network = OnnxNetwork(policy.denoiser, examples, batched)
+            self._network = OnnxNetwork(policy.guided, examples, batched)
             if self.transition.differentiates:
                 self._pulled = OnnxNetwork(pulled_network(policy), pulled_inputs(policy))
 
@@ -88,9 +87,6 @@ class Engine:
         window = self._tensor(vector)
         plan = None if before is None else self._tensor(before)
         committed = self._policy.committed(window, plan, delay_steps)
-        if self._policy.recipe.diffusion.sampler == 'ddpm':
-            actions = self._policy.predict(Observations(window), self._tensor(noise[0]), seen=seen)
-            return actions[0].double().cpu().numpy()
         condition = self._policy.condition(window, seen)
         if self._network is None:
             denoising = self._policy.denoising(condition)
@@ -161,6 +157,7 @@ class Engine:
             policy.schedule,
             policy.inference_steps,
             diffusion.prediction,
+            samplers.chosen(diffusion),
             masked=denoise if diffusion.prefix else None,
             pull=pull,
         )
@@ -169,14 +166,8 @@ class Engine:
 def _chosen(chosen: str | Transition, policy: DiffusionPolicy) -> Transition:
     """The strategy, if the policy can be joined by it; else ValueError."""
     found = transition.named(chosen) if isinstance(chosen, str) else chosen
-    diffusion = policy.recipe.diffusion
-    if isinstance(found, CleanPrefix) and diffusion.prefix is None:
+    if isinstance(found, CleanPrefix) and policy.recipe.diffusion.prefix is None:
         raise ValueError(prefix.NOT_TRAINED)
-    if diffusion.sampler == 'ddpm' and not isinstance(found, Switch):
-        raise ValueError(
-            f'the transition {chosen!r} denoises by DDIM; the recipe of this policy has the '
-            f'sampler ddpm: choose switch, or set diffusion: {{sampler: ddim}}'
-        )
     return found
 
 

@@ -9,13 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from dp_ros.learning import prefix, sampler
+from dp_ros.learning import guidance, prefix, sampler, samplers
+from dp_ros.learning.chunk_policy import ChunkPolicy
 from dp_ros.learning.committed import Committed, soft_weights
-from dp_ros.learning.features import feature_map
 from dp_ros.learning.mlp import MLPDenoiser
-from dp_ros.learning.normalizer import MinMaxNormalizer
 from dp_ros.learning.observations import Observations
 from dp_ros.learning.recipe import Recipe, UnetNetwork
 from dp_ros.learning.sampler import Samples, Watcher
@@ -26,7 +24,7 @@ from dp_ros.learning.vision import VisionEncoder
 from dp_ros.task import Task
 
 
-class DiffusionPolicy(nn.Module):
+class DiffusionPolicy(ChunkPolicy):
     """Denoiser, image encoders, normalisers and features of one task.
 
     Shapes: T_o observed steps of D numbers and V image features, T_p predicted actions of A
@@ -34,23 +32,20 @@ class DiffusionPolicy(nn.Module):
     """
 
     def __init__(self, task: Task, recipe: Recipe) -> None:
-        super().__init__()
-        self.task, self.recipe = task, recipe
-        self.features = feature_map(recipe.features)
-        horizons = task.horizons
-        example = torch.zeros(1, horizons.observation, task.observation_dim)
-        feature_dim = self.features.observation(example).shape[-1]
-        self.normalize_observation = MinMaxNormalizer(feature_dim)
-        # One range per step: the near actions, which are executed, keep their full resolution
-        # although the far ones of a relative chunk reach much further.
-        self.normalize_action = MinMaxNormalizer(horizons.prediction, task.action_dim)
+        super().__init__(task, recipe.features)
+        self.recipe = recipe
         self.vision = _vision(task, recipe)
-        step_dim = feature_dim + (self.vision.dim if self.vision else 0)
-        self.condition_dim = horizons.observation * step_dim
+        step_dim = self.feature_dim + (self.vision.dim if self.vision else 0)
+        self.condition_dim = task.horizons.observation * step_dim
         _check_prefix(task, recipe)
         self.denoiser = build_denoiser(task, recipe, self.condition_dim)
         diffusion = recipe.diffusion
         self.schedule = NoiseSchedule.named(diffusion.schedule, diffusion.training_steps)
+        self._weights: Tensor | None = None  # (T,) of the loss
+        if diffusion.snr_gamma is not None:
+            self._weights = self.schedule.min_snr_weights(
+                diffusion.snr_gamma, diffusion.prediction
+            )
         self.inference_steps = sampler.inference_steps(
             diffusion.training_steps, diffusion.inference_steps, diffusion.spacing
         )
@@ -65,9 +60,12 @@ class DiffusionPolicy(nn.Module):
         return changed.eval()
 
     @property
-    def noise_shape(self) -> tuple[int, int]:
-        """Shape (T_p, A) of the noise of one chunk."""
-        return self.task.horizons.prediction, self.task.action_dim
+    def guided(self) -> nn.Module:
+        """The denoiser as samplers use it: with the recipe's guidance, if it has any."""
+        weight = self.recipe.diffusion.guidance
+        if weight is None:
+            return self.denoiser
+        return guidance.ClassifierFree(self.denoiser, weight).train(self.training)
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -87,29 +85,16 @@ class DiffusionPolicy(nn.Module):
             raise ValueError(prefix.NOT_TRAINED)
         return x
 
-    def fit(self, observations: Tensor, actions: Tensor) -> None:
-        """Fit the normalisers on windows (N, T_o, D) and their actions (N, T_p, A)."""
-        self.normalize_observation.fit(self.features.observation(observations).flatten(0, 1))
-        self.normalize_action.fit(self.features.encode(observations, actions))
-
     def look(self, observations: Observations) -> Tensor | None:
         """Image features (B, T_o, V) of the cameras; None for a task without any."""
         return None if self.vision is None else self.vision(observations.images)
 
     def condition(self, vector: Tensor, seen: Tensor | None) -> Tensor:
         """Vectors (B, T_o, D) and image features (B, T_o, V) -> condition (B, T_o * (F + V))."""
-        steps = self.normalize_observation.normalize(self.features.observation(vector))
+        steps = self.steps(vector)
         if seen is not None:
             steps = torch.cat([steps, seen.to(steps.dtype)], dim=-1)
         return steps.flatten(1)
-
-    def encode(self, vector: Tensor, actions: Tensor) -> Tensor:
-        """Actions (B, T_p, A) in task units -> what the denoiser sees, in [-1, 1]."""
-        return self.normalize_action.normalize(self.features.encode(vector, actions))
-
-    def decode(self, vector: Tensor, clean: Tensor) -> Tensor:
-        """Inverse of `encode`."""
-        return self.features.decode(vector, self.normalize_action.denormalize(clean))
 
     def loss(
         self,
@@ -119,26 +104,32 @@ class DiffusionPolicy(nn.Module):
         steps: Tensor,
         seen: Tensor | None = None,
         delays: Tensor | None = None,
+        drop: Tensor | None = None,
     ) -> Tensor:
         """Mean squared error of the prediction (Ho et al. 2020, eq. 14).
 
         actions: (B, T_p, A) in task units; noise: (B, T_p, A) from N(0, I); steps: (B,) in [0, T);
         seen: the image features (B, T_o, V), where they are known already; delays: (B,), how many
-        actions from now on are certain (learning/prefix.py); None: 0 everywhere.
+        actions from now on are certain (learning/prefix.py); None: 0 everywhere; drop: (B,), which
+        windows learn without their observations (learning/guidance.py); None: none.
         """
         vector = observations.vector
         seen = self.look(observations) if seen is None else seen
         clean = self.encode(vector, actions)
         noisy = self.schedule.add_noise(clean, noise, steps)
         condition = self.condition(vector, seen)
-        target = noise if self.recipe.diffusion.prediction == 'epsilon' else clean
-        if delays is None:
-            output = self.denoiser(self.with_mask(noisy), steps, condition)
-            return functional.mse_loss(output.float(), target)
-        mask = prefix.certain(delays, self.task.horizons.prediction, self.task.horizons.now)
-        given = self.with_mask(prefix.pinned(noisy, clean, mask), mask)
-        output = self.denoiser(given, steps, condition)
-        return prefix.free_mean((output.float() - target) ** 2, mask)
+        if drop is not None:
+            condition = guidance.dropped(condition, drop)
+        target = self.schedule.target(self.recipe.diffusion.prediction, clean, noise, steps)
+        mask = None
+        if delays is not None:
+            mask = prefix.certain(delays, self.task.horizons.prediction, self.task.horizons.now)
+            noisy = prefix.pinned(noisy, clean, mask)
+        output = self.denoiser(self.with_mask(noisy, mask), steps, condition)
+        errors = (output.float() - target) ** 2
+        if self._weights is not None:
+            errors = errors * self._weights.to(errors)[steps, None, None]
+        return errors.mean() if mask is None else prefix.free_mean(errors, mask)
 
     def committed(
         self, vector: Tensor, before: Tensor | None, delay: int
@@ -168,11 +159,12 @@ class DiffusionPolicy(nn.Module):
 
     def denoising(self, condition: Tensor) -> Denoising[Tensor]:
         """The denoiser under `condition` (B, C), as chunk transitions use it."""
+        network = self.guided
 
         def denoise(x: Tensor, step: int, mask: Tensor | None = None) -> Tensor:
             steps = torch.full((len(x),), step, device=x.device)
             each = condition.repeat_interleave(len(x) // len(condition), dim=0)
-            output: Tensor = self.denoiser(self.with_mask(x, mask), steps, each)
+            output: Tensor = network(self.with_mask(x, mask), steps, each)
             return output
 
         diffusion = self.recipe.diffusion
@@ -181,6 +173,7 @@ class DiffusionPolicy(nn.Module):
             self.schedule,
             self.inference_steps,
             diffusion.prediction,
+            samplers.chosen(diffusion),
             masked=denoise if diffusion.prefix else None,
         )
 
@@ -196,35 +189,14 @@ class DiffusionPolicy(nn.Module):
         """Denoise action chunks.
 
         noise: (B, T_p, A) from N(0, I); seen: the image features (B, T_o, V), where they are known
-        already. `generator` feeds the DDPM sampler's own noise and is not needed for DDIM;
-        `watch(step, x)` sees the intermediates, in the denoiser's terms. Returns actions
+        already. `generator` feeds a random sampler's own noise (without one it follows from
+        `noise`); `watch(step, x)` sees the intermediates, in the denoiser's terms. Returns actions
         (B, T_p, A) in task units; action `task.horizons.now` is the one decided at the window's
         last step.
         """
         seen = self.look(observations) if seen is None else seen
-        condition = self.condition(observations.vector, seen)
-
-        def denoise(x: Tensor, step: int) -> Tensor:
-            steps = torch.full((len(x),), step, device=x.device)
-            output: Tensor = self.denoiser(self.with_mask(x), steps, condition)
-            return output
-
-        prediction = self.recipe.diffusion.prediction
-        if self.recipe.diffusion.sampler == 'ddpm':
-            generator = generator or torch.Generator(noise.device).manual_seed(0)
-            clean = sampler.ddpm(
-                denoise,
-                noise,
-                self.schedule,
-                self.inference_steps,
-                prediction,
-                generator,
-                watch=watch,
-            )
-        else:
-            clean = sampler.ddim(
-                denoise, noise, self.schedule, self.inference_steps, prediction, watch=watch
-            )
+        denoising = self.denoising(self.condition(observations.vector, seen))
+        clean = denoising.sample(noise, watch=watch, generator=generator)
         return self.decode(observations.vector, clean)
 
 

@@ -37,12 +37,13 @@ def pulled_network(policy: DiffusionPolicy) -> nn.Module:
 
     J = d y / d x of the denoiser; for single chunks (1, T_p, A). See Denoising.pulled.
     """
+    network = policy.guided
 
     def pulled(
         x: Tensor, steps: Tensor, condition: Tensor, goal: Tensor, weights: Tensor, share: Tensor
     ) -> tuple[Tensor, Tensor]:
         found: Any = torch.func.vjp(
-            lambda given: policy.denoiser(policy.with_mask(given), steps, condition), x
+            lambda given: network(policy.with_mask(given), steps, condition), x
         )
         output, pull = found
         (product,) = pull(weights[:, None] * (goal - share * output))

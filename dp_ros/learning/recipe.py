@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from dp_ros import yamlfile
-from dp_ros.learning.sampler import Spacing
+from dp_ros.learning.sampler import Spacing, Variance
 from dp_ros.learning.schedule import Prediction, ScheduleName
 
 
@@ -114,17 +114,66 @@ class Prefix(yamlfile.Settings):
     free: float = Field(default=0.4, ge=0, lt=1, description='share of chunks without a prefix')
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Diffusion(yamlfile.Settings):
     """Noise schedule in training and sampler in use."""
 
     schedule: ScheduleName = 'squared_cosine'
     training_steps: int = Field(default=100, ge=1, description='T')
     prediction: Prediction = 'epsilon'
-    sampler: Literal['ddim', 'ddpm'] = 'ddim'
+    sampler: Literal['ddim', 'ddpm', 'dpm_solver'] = 'ddim'
     inference_steps: int = Field(default=16, ge=1)
     spacing: Spacing = 'trailing'
-    # Left out where there is none: recipes, and runs to resume, stay as they were.
-    prefix: Prefix | None = Field(default=None, exclude_if=lambda prefix: prefix is None)
+    # Left out where they are not set: recipes, and runs to resume, stay as they were.
+    prefix: Prefix | None = Field(default=None, exclude_if=_is_none)
+    eta: float = Field(
+        default=0.0, ge=0, le=1, exclude_if=lambda eta: eta == 0, description='randomness of ddim'
+    )
+    variance: Variance = Field(
+        default='fixed_small', exclude_if=lambda kind: kind == 'fixed_small', description='of ddpm'
+    )
+    snr_gamma: float | None = Field(
+        default=None,
+        gt=0,
+        exclude_if=_is_none,
+        description='weighs the loss of each step by its signal-to-noise ratio, up to this one',
+    )
+    drop_condition: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        exclude_if=_is_none,
+        description='probability with which a window is learned without its observations',
+    )
+    guidance: float | None = Field(
+        default=None,
+        ge=0,
+        exclude_if=_is_none,
+        description='weight of the observations (learning/guidance.py); 1 is as without it',
+    )
+
+    @model_validator(mode='after')
+    def _options_fit_the_sampler(self) -> 'Diffusion':
+        for option, sampler in (('eta', 'ddim'), ('variance', 'ddpm')):
+            changed = getattr(self, option) != type(self).model_fields[option].default
+            if changed and self.sampler != sampler:
+                raise ValueError(
+                    f'{option} is an option of the sampler {sampler}, but the sampler is '
+                    f'{self.sampler}: leave {option} out, or set sampler: {sampler}'
+                )
+        return self
+
+    @model_validator(mode='after')
+    def _guidance_has_learned_without(self) -> 'Diffusion':
+        if self.guidance is not None and self.drop_condition is None:
+            raise ValueError(
+                'guidance needs a policy that was trained with drop_condition, as in '
+                'drop_condition: 0.1; leave guidance out for this one'
+            )
+        return self
 
 
 class Optimiser(yamlfile.Settings):

@@ -88,19 +88,31 @@ class _PolicyJob(Job[DiffusionPolicy]):
         return False
 
     def chance(self, count: int, generator: Generator) -> tuple[Tensor, ...]:
-        """Noise (B, T_p, A), denoising steps (B,) and, with a prefix, delays (B,)."""
+        """Noise (B, T_p, A), denoising steps (B,), delays (B,), and which windows to drop (B,).
+
+        The last two are without effect, and not drawn, where the recipe has no use for them.
+        """
+        diffusion = self.model.recipe.diffusion
         noise = torch.randn(count, *self.model.noise_shape, generator=generator)
         steps = torch.randint(self.model.schedule.steps, (count,), generator=generator)
-        setting = self.model.recipe.diffusion.prefix
-        if setting is None:
-            return noise, steps
-        return noise, steps, draw_delays(setting, count, generator)
+        delays, drop = torch.zeros(count), torch.zeros(count, dtype=torch.bool)
+        if diffusion.prefix is not None:
+            delays = draw_delays(diffusion.prefix, count, generator)
+        if diffusion.drop_condition is not None:
+            drop = torch.rand(count, generator=generator) < diffusion.drop_condition
+        return noise, steps, delays, drop
 
     def loss(self, examples: Examples, draw: Draw) -> Tensor:
-        noise, steps, *delays = (extra.to(examples.actions.device) for extra in draw.extra)
-        seen = self._look(examples, draw)
+        noise, steps, delays, drop = (extra.to(examples.actions.device) for extra in draw.extra)
+        seen, diffusion = self._look(examples, draw), self.model.recipe.diffusion
         return self.model.loss(
-            examples.observations, examples.actions, noise, steps, seen, *delays
+            examples.observations,
+            examples.actions,
+            noise,
+            steps,
+            seen,
+            None if diffusion.prefix is None else delays,
+            None if diffusion.drop_condition is None else drop,
         )
 
     def _look(self, examples: Examples, draw: Draw) -> Tensor | None:

@@ -6,7 +6,7 @@ exact score.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol
 
 import numpy as np
@@ -16,13 +16,13 @@ from torch import Tensor
 
 from dp_ros.learning import prefix, sampler
 from dp_ros.learning.committed import Committed
-from dp_ros.learning.sampler import Samples
-from dp_ros.learning.schedule import NoiseSchedule, Prediction
+from dp_ros.learning.sampler import DDIM, Sampler, Samples
+from dp_ros.learning.schedule import NoiseSchedule, Prediction, clean_terms
 
 
 @dataclass(frozen=True)
 class Denoising(Generic[Samples]):
-    """One denoiser with its schedule: what a strategy may use.
+    """One denoiser with its schedule and sampler: what a strategy may use.
 
     denoise(x, step): (B * n, T_p, A) -> the same shape, n samples of each window next to each
     other. masked(x, step, mask) is told with mask (T_p,) which actions of x are clean and certain;
@@ -34,6 +34,7 @@ class Denoising(Generic[Samples]):
     schedule: NoiseSchedule
     steps: list[int]
     prediction: Prediction
+    sampler: Sampler = field(default_factory=DDIM)
     clip: float | None = 1.0
     masked: Callable[[Samples, int, Any], Samples] | None = None
     pull: Callable[[Samples, int, Samples, Samples, float], tuple[Samples, Samples]] | None = None
@@ -43,16 +44,21 @@ class Denoising(Generic[Samples]):
         noise: Samples,
         denoise: Callable[[Samples, int], Samples] | None = None,
         constrain: Callable[[int, Samples], Samples] | None = None,
+        watch: Callable[[int, Samples], None] | None = None,
+        generator: torch.Generator | None = None,
     ) -> Samples:
-        """Noise (B * n, T_p, A) -> clean (B * n, T_p, A) by DDIM."""
-        return sampler.ddim(
+        """Noise (B * n, T_p, A) -> clean (B * n, T_p, A)."""
+        return sampler.sample(
+            self.sampler,
             denoise or self.denoise,
             noise,
             self.schedule,
             self.steps,
             self.prediction,
             self.clip,
-            constrain=constrain,
+            watch,
+            constrain,
+            generator,
         )
 
     def pulled(
@@ -142,7 +148,7 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Replacement:
-    """What is committed is noised to each step's level and put in place of the sample.
+    """Inpainting: what is committed is noised to each step's level and replaces the sample there.
 
     After RePaint (Lugmayr et al. 2022), without its resampling: a heuristic, for the rest of the
     chunk is denoised as if the prefix had been its own. seed: of the fresh noise.
@@ -177,7 +183,7 @@ class Replacement:
 class Guided:
     """Real-time chunking: each step is steered towards what is committed (arXiv 2506.07339).
 
-    Written there for flows; for DDIM with a = sqrt(abar), s = sqrt(1 - abar) time is
+    Written there for flows; for diffusion with a = sqrt(abar), s = sqrt(1 - abar) time is
     tau = a / (a + s) and the state z = x / (a + s). The clean estimate moves by
         (s / a) tau g J_z^T [W (Y - x0)],  g = min(beta, (1 - tau) / (tau r^2)),
         r^2 = (1 - tau)^2 sd^2 / ((1 - tau)^2 + tau^2 sd^2),  J_z = (a + s) d x0 / d x,
@@ -211,15 +217,12 @@ class Guided:
         abar = denoising.schedule.alpha_bar(step)
         root, root_noise = abar**0.5, (1 - abar) ** 0.5
         scale = root_noise / root * self.strength(root, root_noise) * (root + root_noise)
-        target, weights = committed.target, committed.weights
-        if denoising.prediction == 'sample':
-            output, product = denoising.pulled(x, step, target, weights, 1.0)
-            return output + scale * product
-        # x0 = (x - s output) / a, and so is its derivative.
-        goal, share = target - x / root, -root_noise / root
+        # x0 = p x + q output, and so is its derivative.
+        share_x, share = clean_terms(denoising.prediction, abar)
+        goal, weights = committed.target - share_x * x, committed.weights
         output, product = denoising.pulled(x, step, goal, weights, share)
         gap = weights[:, None] * (goal - share * output)
-        return output + scale / share * (gap / root + share * product)
+        return output + scale / share * (share_x * gap + share * product)
 
     def strength(self, root: float, root_noise: float) -> float:
         """tau g at the level a = `root`, s = `root_noise`."""

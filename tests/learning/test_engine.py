@@ -10,7 +10,7 @@ from dp_ros.learning import checkpoint
 from dp_ros.learning.engine import Engine
 from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.learning.transition import TRANSITIONS, Guided, Switch
+from dp_ros.learning.transition import TRANSITIONS, Guided, Replacement, Switch
 from dp_ros.paths import share
 
 MODELS = ['pusht_cell', 'pusht_gym']
@@ -103,10 +103,39 @@ def test_a_strategy_that_the_policy_cannot_be_joined_by_is_a_sentence(task, make
         Engine(shipped[0], transition='lerp')
     with pytest.raises(ValueError, match='not trained with a clean prefix'):
         Engine(shipped[0], transition='prefix')
-    policy = DiffusionPolicy(task, make_recipe(diffusion={'sampler': 'ddpm'}))
-    with pytest.raises(ValueError, match='denoises by DDIM'):
-        Engine(policy, transition=Guided())
-    assert Engine(policy, transition=Switch()).noise_shape == (1, 8, 2)
+
+
+@pytest.mark.parametrize(
+    'diffusion',
+    [
+        {'sampler': 'ddpm'},
+        {'sampler': 'ddpm', 'variance': 'fixed_large'},
+        {'eta': 0.5},
+        {'sampler': 'dpm_solver', 'prediction': 'v'},
+        {'drop_condition': 0.1, 'guidance': 2.0},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize('transition', [Switch(), Guided(), Replacement()], ids=repr)
+def test_every_sampler_gives_in_onnx_runtime_what_it_gives_in_torch(
+    task, make_recipe, diffusion, transition
+):
+    torch.manual_seed(0)
+    recipe = make_recipe(network=MLP, diffusion=diffusion)
+    policy = DiffusionPolicy(task, recipe)
+    policy.fit(torch.rand(50, 2, 2), torch.rand(50, 8, 2))
+    engine, rng = Engine(policy.eval(), transition=transition), np.random.default_rng(1)
+    window, plan = rng.uniform(0, 1, (2, 2)), np.full((8, 2), np.nan)
+    plan[:6] = rng.uniform(0, 1, (6, 2))
+    noise = rng.normal(size=engine.noise_shape).astype(np.float32)
+    vector = torch.from_numpy(window).float()[None]
+    committed = policy.committed(vector, torch.from_numpy(plan).float()[None], 2)
+    with torch.no_grad():
+        denoising = policy.denoising(policy.condition(vector, None))
+    clean = transition(denoising, torch.from_numpy(noise)[None], committed)
+    found = engine.predict(window, noise, None, plan, 2)
+    expected = policy.decode(vector, clean)[0].detach()
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
 
 
 def test_a_missing_gpu_is_a_sentence(shipped):

@@ -1,0 +1,31 @@
+"""Classifier-free guidance (Ho and Salimans 2022): more of what the condition changes.
+
+In training the condition is dropped now and then, so that one network learns both the conditional
+and the unconditional denoiser; the null condition that stands for none is all zeros.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def dropped(condition: Tensor, drop: Tensor) -> Tensor:
+    """Condition (B, C), and none where `drop` (B,) says so."""
+    return torch.where(drop[:, None], 0.0, condition)
+
+
+class ClassifierFree(nn.Module):
+    """A denoiser y(x, t, c) as y(x, t) + weight (y(x, t, c) - y(x, t)).
+
+    weight 0 knows no condition, 1 is the denoiser itself, more exaggerates. At one x and t the
+    noise, the clean sample and v depend on each other by the same affine map, so it is the same
+    guidance whatever the denoiser predicts. Two calls of the network for one.
+    """
+
+    def __init__(self, denoiser: nn.Module, weight: float) -> None:
+        super().__init__()
+        self._denoiser, self._weight = denoiser, weight
+
+    def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
+        free: Tensor = self._denoiser(noisy, steps, torch.zeros_like(condition))
+        given: Tensor = self._denoiser(noisy, steps, condition)
+        return free + self._weight * (given - free)
