@@ -80,6 +80,7 @@ class Event(enum.Enum):
     POLICY_LOST = 'the policy is gone'
     BLIND = 'the policy sees too little to go on'
     REFUSED = 'a chunk was refused'
+    CLOCK_JUMPED = 'the clock jumped'
     UNKNOWN_STATE = 'the arm does not say where it is'
     LINK_LOST = 'the link to the arm was lost'
     RECOVERED = 'recovered by request'
@@ -100,6 +101,7 @@ TRANSITIONS: dict[Event, dict[Mode, Mode]] = {
     Event.POLICY_LOST: {Mode.POLICY: Mode.HOLDING},
     Event.BLIND: {Mode.POLICY: Mode.HOLDING},
     Event.REFUSED: {Mode.POLICY: Mode.HOLDING},
+    Event.CLOCK_JUMPED: dict.fromkeys(COMMANDED, Mode.HOLDING),
     Event.UNKNOWN_STATE: dict.fromkeys((*COMMANDED, Mode.RECOVERING), Mode.HOLDING),
     Event.LINK_LOST: dict.fromkeys(_ANY, Mode.FAULT),
     Event.RECOVERED: dict.fromkeys(STOPS, Mode.HOLDING),

@@ -198,6 +198,11 @@ class CommandStream:
         self._gives_back = False
         self.mode = self.mode.after(Event.BLIND, 'which stream, the observation node says')
 
+    def clock_jumped(self, detail: str) -> None:
+        """The clock that everything is due by cannot be trusted."""
+        self._gives_back = False
+        self.mode = self.mode.after(Event.CLOCK_JUMPED, detail)
+
     def link_lost(self, detail: str) -> None:
         """The arm cannot be reached any more."""
         self.mode = self.mode.after(Event.LINK_LOST, detail)

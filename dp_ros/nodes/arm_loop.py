@@ -5,6 +5,7 @@ Other threads leave requests in a queue, so no lock is ever held while the arm i
 
 import contextlib
 import queue
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dp_ros.core.chunk import Verdict
+from dp_ros.core.clock_watch import ClockWatch
 from dp_ros.core.mode import ACCEPTED, COMMANDED, Call, ModeState
 from dp_ros.core.robot import ArmStatus, Command, RobotState
 from dp_ros.core.stamped import ActionChunk, Sample
@@ -75,7 +77,7 @@ class ArmLoop:
         self.link_losses: Counter[str] = Counter()
         self.recovery = Recovery(stream, self._connect, now_ns, say)
         self._watch = watch
-        self._arm, self._now_ns = arm, now_ns
+        self._arm, self._now_ns, self._clock = arm, now_ns, ClockWatch(speed)
         self._on_tick, self._on_offer = on_tick, on_offer
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._releasing: list[Future[Answer]] = []
@@ -134,6 +136,7 @@ class ArmLoop:
     def _tick(self) -> None:
         self._read()
         self._serve()
+        self._look_at_clock()
         self.recovery.step()
         command = self._feed()
         self._on_tick(Tick(self._now_ns(), self.state, command, self.stream.mode))
@@ -146,6 +149,11 @@ class ArmLoop:
             self.protective_stops += after is ArmStatus.PROTECTIVE_STOP
             if after is ArmStatus.LINK_LOST:
                 self.link_losses[self.state.detail] += 1
+
+    def _look_at_clock(self) -> None:
+        fault = self._clock.fault(self._now_ns(), time.monotonic_ns())
+        if fault:
+            self.stream.clock_jumped(fault)
 
     def _serve(self) -> None:
         while not self._requests.empty():

@@ -35,7 +35,7 @@ ROWS = [
     _stop('stop_program', 'program stopped'),
     _stop(
         'local_control', 'remote control lost', heal='remote_control',
-        said='(no remote control|program stopped)',
+        said='no remote control',
     ),
     _stop('power_off', 'arm loses its power', said='not operational'),
     Row(

@@ -83,13 +83,13 @@ ROWS = [
     *(
         Row(
             f'/clock jumps {seconds:+g} s', 'time', 'clock', do.clock(f'jump {seconds}'),
-            'the schedule is of another time', reason='executor/mode: the chunks ran out',
+            'the schedule is of another time', reason='executor/mode: the clock jumped',
         )
         for seconds in (5.0, -5.0)
     ),
     Row(
         '/clock stands still', 'time', 'clock', do.clock('stop'),
-        'without time nothing is due', reason='executor/mode: the chunks ran out',
+        'without time nothing is due', reason='executor/mode: the clock jumped: it stood still',
         heal=do.clock('go'),
     ),
 ]  # fmt: skip
