@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dp_ros import paths, yamlfile
-from dp_ros.task import Task, load_task, pose_components
+from dp_ros.task import CartesianAction, Task, load_task, pose_components
 from dp_ros.yamlfile import ConfigError
 
 SHIPPED = sorted(paths.share('config', 'tasks').glob('*.yaml'))
@@ -303,3 +303,23 @@ def test_a_person_may_move_what_is_not_fixed():
     joint = task(('action',), {'space': 'joint', 'components': ['a']})
     with pytest.raises(ValueError, match=r"'push' has joint actions.*needs.*space: cartesian"):
         joint.teleoperated_axes  # noqa: B018
+
+
+@given(
+    st.lists(st.floats(-2, 2), min_size=3, max_size=3),
+    st.lists(st.floats(-1.8, 1.8), min_size=3, max_size=3),
+    st.permutations(['x', 'y', 'z', 'rx', 'ry', 'rz']),
+    st.integers(1, 6),
+)
+def test_actions_become_poses_and_actions_again(position, vector, names, count):
+    """Rotation vectors shorter than pi are the shortest of their rotation."""
+    known = dict(zip(('x', 'y', 'z', 'rx', 'ry', 'rz'), [*position, *vector], strict=True))
+    fixed = {name: known[name] for name in names[count:]}
+    action = CartesianAction(space='cartesian', components=names[:count], fixed=fixed)
+    given_actions = np.array([[known[name] for name in names[:count]]] * 2)
+    poses = action.poses(given_actions)
+    assert poses.shape == (2, 7)
+    np.testing.assert_allclose(action.actions(poses), given_actions, atol=1e-9)
+    turned = Rotation.from_rotvec(vector) * Rotation.from_quat(poses[0, 3:]).inv()
+    assert turned.magnitude() < 1e-7
+    np.testing.assert_allclose(poses[0, :3], position, atol=0)

@@ -126,6 +126,34 @@ class Bench:
 both = pytest.mark.parametrize('task', [TASK, JOINT_TASK], ids=['cartesian', 'joint'])
 
 
+# What is committed.
+
+
+@both
+def test_what_is_ahead_is_what_will_be_played(task):
+    """A policy that plans on from what is ahead must not be told of waypoints beyond a limit."""
+    bench = Bench(task)
+    assert bench.stream.ahead(bench.now) is None
+    bounds = bench.stream.config.limits.axes
+    axis = bounds.low.size
+    outward = {'speed': 0.4, 'count': 32}
+    if task is JOINT_TASK:
+        outward = {'speed': 0.8, 'count': 32, 'step_ns': 300 * MS}
+    bench.arm()
+    assert bench.offer(**outward) is Verdict.ACCEPTED
+    ahead, wanted = bench.stream.ahead(bench.now), bench.chunk(**outward)
+    assert (wanted.waypoints[:, :axis] > bounds.high).any()
+    assert ahead.stamps_ns == wanted.stamps_ns
+    clipped = np.clip(wanted.waypoints[:, :axis], bounds.low, bounds.high)
+    np.testing.assert_array_equal(ahead.waypoints[:, :axis], clipped)
+    np.testing.assert_array_equal(ahead.waypoints[:, axis:], wanted.waypoints[:, axis:])
+    bench.tick(30)
+    later = bench.stream.ahead(bench.now)
+    assert later.stamps_ns == tuple(t for t in wanted.stamps_ns if t > bench.now)
+    bench.stream.hold('by the test')
+    assert bench.stream.ahead(bench.now) is None
+
+
 # Arming.
 
 

@@ -1,5 +1,7 @@
 """A whole replay with a real policy: the same bytes, the recorded windows, no empty passes."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,23 @@ def test_windows_are_compared_with_those_that_the_live_node_told(tmp_path, bag, 
     done = replay.run(with_told(bag, tmp_path / 'bag', told), policy, Declared())
     same = [chunk['same_window'] for chunk in report.report(done)['chunks']]
     assert same[:3] == [True, False, None]
+
+
+def test_chunks_are_joined_in_the_way_that_is_declared(bag, policy):
+    """The mean of plans lies nearer to the plan before than the next one alone."""
+
+    def apart(transition):
+        plans = [p.plan for p in replay.run(bag, policy, Declared(3, transition=transition))
+                 .outcome.planned]  # fmt: skip
+        gaps = [
+            np.abs(after.waypoints[:-2, :2] - before.waypoints[2:, :2]).mean()
+            for before, after in itertools.pairwise(plans)
+        ]
+        return float(np.mean(gaps))
+
+    assert apart('ensemble') < 0.7 * apart('switch')
+    with pytest.raises(ValueError, match='prefix'):
+        apart('prefix')
 
 
 def test_progress_counts_every_message_of_the_streams(bag, policy):
