@@ -101,8 +101,9 @@ class Transition(Protocol):
 
 @dataclass(frozen=True)
 class Switch:
-    """The new chunk knows nothing of the one before."""
+    """The new chunk knows nothing of the one before. fade: as for CleanPrefix."""
 
+    fade: int = 0
     samples: int = 1
     pins: ClassVar[bool] = False
     differentiates: ClassVar[bool] = False
@@ -110,7 +111,8 @@ class Switch:
     def __call__(
         self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
     ) -> Samples:
-        return denoising.sample(noise[:, 0])
+        clean = denoising.sample(noise[:, 0])
+        return clean if committed is None else _faded(clean, committed, self.fade)
 
 
 @dataclass(frozen=True)
@@ -260,10 +262,12 @@ class Coherent:
 class CleanPrefix:
     """The network goes on from what is certain, as it was trained to (learning/prefix.py).
 
-    At each step it is given what is certain without noise, and told so. ValueError for a policy
-    that did not learn it.
+    At each step it is given what is certain without noise, and told so. What was seen since then
+    may still call for another way at once; over the first `fade` free actions the arm changes over
+    to it. ValueError for a policy that did not learn it.
     """
 
+    fade: int = 2
     samples: int = 1
     pins: ClassVar[bool] = True
     differentiates: ClassVar[bool] = False
@@ -281,7 +285,23 @@ class CleanPrefix:
         def denoise(x: Samples, step: int) -> Samples:
             return masked(prefix.pinned(x, target, mask), step, mask)
 
-        return prefix.pinned(denoising.sample(noise[:, 0], denoise), target, mask)
+        clean = denoising.sample(noise[:, 0], denoise)
+        return prefix.pinned(_faded(clean, committed, self.fade), target, mask)
+
+
+def _faded(clean: Samples, committed: Committed[Samples], fade: int) -> Samples:
+    """The first `fade` actions (B, T_p, A) that are free come from both plans, in rising shares.
+
+    With fade = 2 a third of the new plan, two thirds, and then it alone.
+    """
+    weights = np.asarray(committed.weights)
+    free = np.flatnonzero((weights > 0) & (weights < 1))  # what the plan before still reaches
+    if not (fade and len(free)):
+        return clean
+    new = np.ones(len(weights))
+    new[free] = np.minimum((free - free[0] + 1) / (fade + 1), 1)
+    share = _like(clean, new)[:, None]
+    return share * clean + (1 - share) * committed.target
 
 
 def _like(samples: Samples, values: NDArray[np.float64]) -> Samples:

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dp_ros.learning.committed import Committed, hard_weights, soft_weights
 from dp_ros.learning.sampler import inference_steps
@@ -202,6 +204,25 @@ def test_without_a_plan_before_every_strategy_is_the_plain_sampler(strategy):
     noise = torch.randn(3, strategy.samples, HORIZON, 1, dtype=torch.float64)
     free = strategy(EPSILON, noise, None)
     torch.testing.assert_close(free, EPSILON.sample(noise[:, 0]))
+
+
+@pytest.mark.parametrize('make', [torch.from_numpy, np.array], ids=['torch', 'numpy'])
+@given(
+    delay=st.integers(0, 4), executed=st.integers(1, 8), fade=st.integers(0, 6),
+    now=st.integers(0, 1),
+)  # fmt: skip
+def test_a_plan_fades_into_the_next_one_from_the_first_free_action_on(
+    make, delay, executed, fade, now
+):
+    weights = soft_weights(HORIZON, now, delay, executed)
+    ones, zeros = np.ones((1, HORIZON, 1)), np.zeros((1, HORIZON, 1))
+    clean = Denoising(lambda x, _step: 0 * x + make(ones), SCHEDULE, STEPS, 'sample')
+    committed = Committed(make(zeros), make(weights.numpy()), executed)
+    chunk = np.asarray(Switch(fade)(clean, make(zeros[None]), committed))[0, :, 0]
+    free = [i for i in range(HORIZON) if 0 < weights[i] < 1]
+    for i, found in enumerate(chunk):
+        rank = i - free[0] if i in free else HORIZON
+        assert found == pytest.approx(min(1, (rank + 1) / (fade + 1)))
 
 
 def test_each_window_of_a_batch_is_treated_for_itself():
