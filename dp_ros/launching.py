@@ -54,7 +54,7 @@ def transition() -> DeclareLaunchArgument:
     return DeclareLaunchArgument(
         'transition',
         default_value='',
-        choices=['', 'switch', 'ensemble', 'replacement', 'guided', 'coherent', 'prefix'],
+        choices=['', 'switch', 'fade', 'ensemble', 'replacement', 'guided', 'coherent', 'prefix'],
         description="how a chunk takes over from the one before; empty: by the node's default",
     )
 

@@ -313,6 +313,7 @@ def _like(samples: Samples, values: NDArray[np.float64]) -> Samples:
 
 TRANSITIONS: dict[str, Callable[[], Transition]] = {
     'switch': Switch,
+    'fade': lambda: Switch(fade=2),
     'ensemble': Ensemble,
     'replacement': Replacement,
     'guided': Guided,
