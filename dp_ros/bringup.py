@@ -85,9 +85,16 @@ def simulated_cell(
     ]
 
 
-def planning(transition: str = '', added_latency_ms: float = 0.0) -> dict[str, Any]:
-    """Parameters of the inference node: how chunks are joined ('': as it likes), and a delay."""
+def planning(
+    transition: str = '', added_latency_ms: float = 0.0, wait: bool = False
+) -> dict[str, Any]:
+    """Parameters of the inference node: how chunks are joined ('': as it likes), and a delay.
+
+    wait: the arm stands while the policy thinks, as a measure of what moving meanwhile gains.
+    """
     given: dict[str, Any] = {'transition': transition} if transition else {}
+    if wait:
+        given['wait'] = True
     if added_latency_ms:
         given['added_latency_ms'] = float(added_latency_ms)
     return given

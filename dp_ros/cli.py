@@ -66,10 +66,20 @@ class Sees(str, Enum):
 SHIPPED = Sees(DEFAULT_POLICY)
 
 
+class Samplers(str, Enum):
+    """How chunks are denoised (learning/samplers.py)."""
+
+    ddim = 'ddim'
+    ddpm = 'ddpm'
+    dpm_solver = 'dpm_solver'
+    consistency = 'consistency'
+
+
 class Joins(str, Enum):
     """How chunks are joined (learning/transition.py)."""
 
     switch = 'switch'
+    fade = 'fade'
     ensemble = 'ensemble'
     replacement = 'replacement'
     guided = 'guided'
@@ -154,13 +164,16 @@ def demo(
     added_latency_ms: Annotated[
         float, typer.Option(min=0, help='Let each chunk come so much later, as an experiment.')
     ] = 0.0,
+    wait: Annotated[
+        bool, typer.Option('--wait', help='Let the arm stand while the policy thinks.')
+    ] = False,
 ) -> None:
     """Run the whole graph on the simulated cell and report."""
     from dp_ros.commands import demo as command
 
     command.run(
         out, episodes, seed, video, policy.value, checkpoint, robot, address, series.value,
-        int(rate_hz.value), planning(_name(transition), added_latency_ms), console,
+        int(rate_hz.value), planning(_name(transition), added_latency_ms, wait), console,
     )  # fmt: skip
 
 

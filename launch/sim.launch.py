@@ -32,6 +32,12 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'added_latency_ms', default_value='0', description='experiment: chunks come so much later'
     ),
+    DeclareLaunchArgument(
+        'wait',
+        default_value='false',
+        choices=['true', 'false'],
+        description='experiment: the arm stands while the policy thinks',
+    ),
 ]
 
 
@@ -45,7 +51,9 @@ def _graph(value):
         address=value('address'),
         series=value('series'),
         rate_hz=int(value('rate_hz')),
-        planning=bringup.planning(value('transition'), float(value('added_latency_ms'))),
+        planning=bringup.planning(
+            value('transition'), float(value('added_latency_ms')), value('wait') == 'true'
+        ),
     )
 
 
