@@ -16,13 +16,14 @@ from dp_ros.ros_process import environment
 os.environ.update(environment())
 
 # Tests of running processes, which share two noisy cores with each other: one that fails is run
-# once more, and the report counts it (R).
+# once more, and the report counts it (R). They lie in these folders, or have a ROS domain.
 RERUN = {'nodes', 'system'}
+DOMAINS = {'domain', 'session_domain'}
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if RERUN & set(item.path.parts):
+        if RERUN & set(item.path.parts) or DOMAINS & set(item.fixturenames):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=1))
 
 
