@@ -53,7 +53,8 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
 
 def _panel(axis: Axes, rows: Sequence[Row], names: list[str], key: str, factor: float) -> None:
     for i, name in enumerate(names):
-        mine = sorted((_delay(row['delay']), row) for row in rows if row['strategy'] == name)
+        mine = [(_delay(row['delay']), row) for row in rows if row['strategy'] == name]
+        mine.sort(key=lambda at: at[0])
         points = [(x, row) for x, row in mine if row[key] is not None]
         if not points:
             continue
@@ -63,7 +64,14 @@ def _panel(axis: Axes, rows: Sequence[Row], names: list[str], key: str, factor: 
         x = [x + shift for x, _ in points]
         y = [factor * row[key] for _, row in points]
         style: dict[str, Any] = {'color': COLOURS[i % 8], 'marker': MARKS[i % 8], 'markersize': 5}
-        axis.plot(x, y, label=name, linewidth=1.6, **style)
+        # A latency that jitters is no point of the line: it lies above the steady one of its mean.
+        steady = ['+' not in row['delay'] for _, row in points]
+        for kind, shape in (
+            (True, {'linewidth': 1.6, 'label': name}),
+            (False, {'linewidth': 0, 'fillstyle': 'none'}),
+        ):
+            chosen = [(a, b) for a, b, s in zip(x, y, steady) if s is kind]
+            axis.plot([a for a, _ in chosen], [b for _, b in chosen], **style, **shape)
         if key == 'success':
             low = [factor * row['success_low'] for _, row in points]
             high = [factor * row['success_high'] for _, row in points]

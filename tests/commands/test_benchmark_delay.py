@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from dp_ros.cli import app
-from dp_ros.commands import benchmark_delay, benchmark_table
+from dp_ros.commands import benchmark_delay, benchmark_picture, benchmark_table
 from dp_ros.commands.benchmark_jobs import CellJob, Charge, work
 from dp_ros.commands.benchmark_rows import rows
 from dp_ros.commands.benchmark_strategies import Added, Strategy, latencies, strategies
@@ -78,6 +79,14 @@ def test_a_row_pools_its_episodes():
     assert row['plan_distance'] == pytest.approx(20)
     assert row['idle_fraction'] == 0.05
     assert (row['outrun'], row['refused']) == (2, {'late': 4})
+
+
+def test_a_latency_that_jitters_is_drawn_above_the_steady_one_of_its_mean(tmp_path):
+    delays = ('0', '200', '100+200')
+    found = rows([episode(1, True, 16.0, [0.01], delay=delay) for delay in delays])
+    benchmark_picture.draw(tmp_path / 'delay.png', found)
+    with Image.open(tmp_path / 'delay.png') as picture:
+        assert picture.size[0] > 1000
 
 
 def test_the_table_replaces_what_stands_between_the_markers(tmp_path):
