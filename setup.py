@@ -70,7 +70,7 @@ setup(
         'matplotlib',
         'rich',
         'typer',
-        # intervals of the benchmarks' rates
+        # intervals of the benchmarks' rates; k-means
         'scipy',
     ],
     extras_require={
@@ -96,6 +96,8 @@ setup(
         # Input devices for teleoperation, read without ROS packages of their own.
         'gamepad': ['pygame'],
         'spacemouse': ['pyspacemouse>=2.1'],  # and the system's libhidapi-hidraw0
+        # The digits of examples/.
+        'examples': ['scikit-learn'],
         # Writes episodes for its viewer (dataset show --rerun); 170 MB.
         'rerun': ['rerun-sdk'],
         'test': [
@@ -111,6 +113,8 @@ setup(
             # oracles: what our own code is compared with
             'diffusers',
             'ur-analytic-ik; python_version < "3.12"',
+            # the digits of examples/
+            'scikit-learn',
             # both directions of the exchange of data sets
             'imagecodecs',
             'pyarrow',
