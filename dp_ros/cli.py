@@ -322,12 +322,51 @@ def pretrain(
 
 
 @app.command()
+def distill(
+    teacher: Annotated[Path, typer.Argument(help='Folder of the checkpoint to distil.')],
+    datasets: Annotated[list[Path], typer.Argument(help='The replay buffers it learned from.')],
+    out: Out,
+    recipe: Annotated[
+        str | None, typer.Option(help='Recipe; default: the one named TASK_distilled.')
+    ] = None,
+    device: Annotated[str, typer.Option(help='cpu, cuda, cuda:1 ...')] = 'cpu',
+    threads: Threads = 1,
+    workers: Workers = 2,
+) -> None:
+    """Teach a policy to denoise in one step or few; an interrupted run goes on."""
+    from dp_ros.commands import distill as command
+    from dp_ros.learning import checkpoint
+
+    loaded = checkpoint.load(teacher)
+    recipe_file = _shipped(recipe or f'{loaded.task.name}_distilled', RECIPES)
+    command.run(loaded, datasets, recipe_file, out, device, threads, workers, console)
+
+
+@app.command('import-checkpoint')
+def import_checkpoint(
+    file: Annotated[
+        Path, typer.Argument(help='Its weights: .safetensors, or tensors saved by torch.')
+    ],
+    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
+    recipe: Annotated[str, typer.Option(help='What it is: a shipped recipe or a file.')],
+    out: Out,
+) -> None:
+    """Import a policy for states of the original project, real-stanford/diffusion_policy."""
+    from dp_ros.commands import import_checkpoint as command
+
+    command.run(file, _shipped(task, TASKS), _shipped(recipe, RECIPES), out, console)
+
+
+@app.command()
 def evaluate(
     checkpoint: Checkpoint,
     episodes: Annotated[int, typer.Option(min=1, help='How many starts.')] = 50,
     seed: Seed = 10_000,
     action_steps: Annotated[
         int | None, typer.Option(min=1, help="T_a; default: the task's.")
+    ] = None,
+    sampler: Annotated[
+        Samplers | None, typer.Option(help="How it is denoised; default: the recipe's.")
     ] = None,
     inference_steps: Annotated[int | None, typer.Option(min=1, help='Denoising steps.')] = None,
     delay_steps: DelaySteps = 0,
@@ -339,8 +378,8 @@ def evaluate(
     from dp_ros.commands import evaluate as command
 
     command.run(
-        checkpoint, episodes, seed, action_steps, inference_steps, delay_steps, transition.value,
-        threads, out, console,
+        checkpoint, episodes, seed, action_steps, sampler.value if sampler else None,
+        inference_steps, delay_steps, transition.value, threads, out, console,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.sim import arcs
 
 CHUNKS = 24
+NEAR = 20.0
 # abar at which the chunks are shown, from pure noise to the clean chunk.
 SHOWN = (0.0, 0.5, 0.9, 0.98, 1.0)
 INK, PALE, UPPER, LOWER = '#2b2b2b', '#b8b8b8', '#c8553d', '#2a6f97'
@@ -72,11 +73,17 @@ def draw(policy: DiffusionPolicy, paths: Sequence[list[NDArray[np.float64]]], ou
     plt.close(figure)
 
 
+def share_on_an_arc(policy: DiffusionPolicy, count: int = 400) -> float:
+    """Share of chunks from the start whose last action is as good as on one of the arcs."""
+    seen, noise = _start(policy, count)
+    x, y = policy.predict(Observations(seen), noise)[:, -1].double().numpy().T
+    heights = np.interp(x, *arcs.arc(upper=True).T) - arcs.START[1]
+    return float((np.abs(np.abs(y - arcs.START[1]) - heights) < NEAR).mean())
+
+
 def denoise_from_start(policy: DiffusionPolicy) -> tuple[list[float], list[NDArray[np.float64]]]:
     """abar at each stage (noise first, 1 = clean) and the chunks (24, T_p, 2) there."""
-    window = np.repeat(arcs.START[None], policy.task.horizons.observation, axis=0)
-    seen = torch.from_numpy(window).float().expand(CHUNKS, -1, -1)
-    noise = torch.randn(CHUNKS, *policy.noise_shape, generator=torch.Generator().manual_seed(0))
+    seen, noise = _start(policy, CHUNKS)
     levels, stages = [policy.schedule.alpha_bar(policy.inference_steps[0])], [noise]
 
     def watch(step: int, x: torch.Tensor) -> None:
@@ -85,6 +92,14 @@ def denoise_from_start(policy: DiffusionPolicy) -> tuple[list[float], list[NDArr
 
     policy.predict(Observations(seen), noise, watch=watch)
     return levels, [policy.decode(seen, stage).numpy() for stage in stages]
+
+
+def _start(policy: DiffusionPolicy, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Windows (count, T_o, 2) of an arm at rest at the start, and their noise."""
+    window = np.repeat(arcs.START[None], policy.task.horizons.observation, axis=0)
+    seen = torch.from_numpy(window).float().expand(count, -1, -1)
+    generator = torch.Generator().manual_seed(0)
+    return seen, torch.randn(count, *policy.noise_shape, generator=generator)
 
 
 def _room(axis: Axes) -> None:

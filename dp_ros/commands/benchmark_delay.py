@@ -18,7 +18,7 @@ from dp_ros.commands import benchmark_picture, benchmark_table
 from dp_ros.commands.benchmark_jobs import CellJob, Charge, GymJob, Job, work
 from dp_ros.commands.benchmark_rows import FLIP, Record, rows
 from dp_ros.commands.benchmark_strategies import PREFIX, Added, Strategy
-from dp_ros.learning import checkpoint
+from dp_ros.learning import checkpoint, methods
 from dp_ros.paths import share
 
 TASKS = {'cell': 'pusht_cell', 'gym': 'pusht_gym'}
@@ -80,7 +80,8 @@ def shipped(task: str) -> Path:
 
 def knows_prefix(folder: Path) -> bool:
     """Whether the policy learned to go on from a clean prefix."""
-    return checkpoint.load(folder).policy.recipe.diffusion.prefix is not None
+    policy = methods.require_diffusion(checkpoint.load(folder).policy, 'a clean prefix')
+    return policy.recipe.diffusion.prefix is not None
 
 
 def run(

@@ -16,7 +16,7 @@ from dp_ros.core.stamped import Array, ObservationWindow
 from dp_ros.core.stream import CommandStream
 from dp_ros.learning import checkpoint
 from dp_ros.learning.checkpoint import Checkpoint
-from dp_ros.learning.engine import Engine
+from dp_ros.learning.engines import AnyEngine, make_engine
 from dp_ros.learning.planner import Planner, receding_horizon
 from dp_ros.paths import share
 from dp_ros.robot import Robot, load_robot
@@ -189,8 +189,8 @@ def _loaded(folder: Path) -> Checkpoint:
 
 
 @cache
-def _engine(folder: Path, strategy: Strategy) -> Engine:
-    engine = Engine(_loaded(folder).policy, transition=strategy.transition())
+def _engine(folder: Path, strategy: Strategy) -> AnyEngine:
+    engine = make_engine(_loaded(folder).policy, transition=strategy.transition())
     for _ in range(WARM_UP_CHUNKS):
         engine.warm_up()
     return engine

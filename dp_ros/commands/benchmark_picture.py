@@ -66,10 +66,11 @@ def _panel(axis: Axes, rows: Sequence[Row], names: list[str], key: str, factor: 
         style: dict[str, Any] = {'color': COLOURS[i % 8], 'marker': MARKS[i % 8], 'markersize': 5}
         # A latency that jitters is no point of the line: it lies above the steady one of its mean.
         steady = ['+' not in row['delay'] for _, row in points]
-        for kind, shape in (
-            (True, {'linewidth': 1.6, 'label': name}),
-            (False, {'linewidth': 0, 'fillstyle': 'none'}),
-        ):
+        shapes: dict[bool, dict[str, Any]] = {
+            True: {'linewidth': 1.6, 'label': name},
+            False: {'linewidth': 0, 'fillstyle': 'none'},
+        }
+        for kind, shape in shapes.items():
             chosen = [(a, b) for a, b, s in zip(x, y, steady) if s is kind]
             axis.plot([a for a, _ in chosen], [b for _, b in chosen], **style, **shape)
         if key == 'success':

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from dp_ros import atomic
+from dp_ros.commands.markers import put_between
 
 Row = Mapping[str, Any]
 BEGIN, END = '<!-- dp-ros benchmark delay: begin -->', '<!-- dp-ros benchmark delay: end -->'
@@ -91,12 +91,7 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 def put_into(page: Path, text: str) -> None:
     """Replace what stands between the page's two markers; ValueError where they are missing."""
-    old = page.read_text()
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f'{page} lacks the lines {BEGIN!r} and {END!r}, between which tables go')
-    atomic.write_text(page, f'{before}{BEGIN}\n\n{text}\n{END}{after}')
+    put_between(page, text, BEGIN, END)
 
 
 def _markdown(task: str, rows: Sequence[Row]) -> str:

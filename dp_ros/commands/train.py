@@ -1,19 +1,19 @@
 """dp-ros train."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from torch import nn
 
-from dp_ros import yamlfile
 from dp_ros.commands.machine import machine
 from dp_ros.commands.training_bar import training_bar
 from dp_ros.data import recordings
 from dp_ros.data.windows import sample_windows, split_episodes
-from dp_ros.learning import checkpoint
+from dp_ros.learning import checkpoint, methods
+from dp_ros.learning.chunk_policy import ChunkPolicy
 from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.learning.recipe import Recipe
 from dp_ros.learning.train import train
 from dp_ros.task import load_task
 
@@ -41,7 +41,7 @@ def run(
     with machine(choices.device, choices.threads, choices.workers) as here:
         console.quiet = not here.peers.first
         task = load_task(task_file)
-        recipe = yamlfile.load(Recipe, recipe_file)
+        recipe = methods.load_recipe(recipe_file)
         if choices.half:
             recipe = recipe.model_copy(update={'half': True})
         known = recordings.read(datasets, task)
@@ -58,16 +58,18 @@ def run(
             f'{len(validation)} from {len(held_out)} episodes to validate; '
             f'TensorBoard: tensorboard --logdir {out}'
         )
-        console.print(_describe(DiffusionPolicy(task, recipe)))
+        console.print(_describe(methods.make_policy(task, recipe)))
         with training_bar(console) as report:
             train(task, recipe, training, validation, out, here, start, report)
         identity = checkpoint.identity(out / 'checkpoint')
         console.print(f'checkpoint: {out / "checkpoint"}, identity {identity}')
 
 
-def _describe(policy: DiffusionPolicy) -> str:
+def _describe(policy: ChunkPolicy) -> str:
     """What is trained, in millions of parameters."""
-    text = f'denoiser: {_millions(policy.denoiser)}'
+    own = [p for name, p in policy.named_parameters() if not name.startswith('vision.')]
+    is_denoised = isinstance(policy, DiffusionPolicy)
+    text = f'{"denoiser" if is_denoised else methods.name(policy)}: {_millions(own)}'
     vision = policy.vision
     if vision is None:
         return text
@@ -78,8 +80,9 @@ def _describe(policy: DiffusionPolicy) -> str:
         state = f'frozen but for {learned / 1e6:.2f} M'
     start = f'from {settings.weights}' if settings.weights else 'from scratch'
     of_whom = 'one for all cameras' if settings.shared else f'of {", ".join(vision.cameras)}'
-    return f'{text}; {settings.kind} encoders {of_whom}: {_millions(vision)}, {state}, {start}'
+    size = _millions(vision.parameters())
+    return f'{text}; {settings.kind} encoders {of_whom}: {size}, {state}, {start}'
 
 
-def _millions(module: nn.Module) -> str:
-    return f'{sum(p.numel() for p in module.parameters()) / 1e6:.2f} M parameters'
+def _millions(parameters: Iterable[nn.Parameter]) -> str:
+    return f'{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters'

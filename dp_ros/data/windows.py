@@ -33,7 +33,8 @@ class Windows:
     """observations (N, T_o, D) and actions (N, T_p, A), in memory; images are read when asked for.
 
     steps: (N, T_o), index of each observation among all steps that were read together; frames and
-    extra (rows (M, k)) are read by it.
+    extra (rows (M, k)) are read by it. later: (N, T_p - T_o, D), what was observed after the
+    anchor; None where it is not known.
     """
 
     observations: Array
@@ -41,6 +42,7 @@ class Windows:
     steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     frames: Mapping[str, FrameStore | HeldFrames] = field(default_factory=dict)
     extra: Mapping[str, Array] = field(default_factory=dict)
+    later: Array | None = None
 
     def __len__(self) -> int:
         return len(self.observations)
@@ -62,7 +64,8 @@ def sample_windows(
     episodes: Sequence[Episode], horizons: Horizons, recordings: Recordings | None = None
 ) -> Windows:
     """Every window of every episode, in order; with the frames and extras of `recordings`."""
-    observations, actions, steps = [], [], []
+    observations, actions, steps, later = [], [], [], []
+    ahead = np.arange(1, horizons.prediction - horizons.observation + 1)
     for episode in episodes:
         length = len(episode)
         overrun = horizons.action - 1
@@ -73,10 +76,12 @@ def sample_windows(
         observations.append(episode.state[seen])
         actions.append(episode.action[np.clip(done, 0, length - 1)])
         steps.append(episode.start + seen)
+        later.append(episode.state[np.clip(anchors + ahead, 0, length - 1)])
     made = np.concatenate(observations), np.concatenate(actions), np.concatenate(steps)
+    after = np.concatenate(later)
     if recordings is None:
-        return Windows(*made)
-    return Windows(*made, recordings.frames, recordings.extra)
+        return Windows(*made, later=after)
+    return Windows(*made, recordings.frames, recordings.extra, after)
 
 
 def split_episodes(

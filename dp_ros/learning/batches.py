@@ -14,10 +14,11 @@ from dp_ros.learning.reading import FramesAt, read
 
 @dataclass(frozen=True)
 class Examples:
-    """Observations and the actions (B, T_p, A) that followed."""
+    """Observations and actions (B, T_p, A); later: (B, T_p - T_o, D), observed afterwards."""
 
     observations: Observations
     actions: Tensor
+    later: Tensor | None = None
 
 
 def batches(
@@ -33,6 +34,7 @@ def batches(
     """
     vector = torch.from_numpy(windows.observations).to(device)
     actions = torch.from_numpy(windows.actions).to(device)
+    later = None if windows.later is None else torch.from_numpy(windows.later).to(device)
     ahead, now = itertools.tee(rows)
     images: Iterator[dict[str, Tensor]] = itertools.repeat({})
     if windows.frames and with_images:
@@ -40,4 +42,5 @@ def batches(
         images = read(frames, (part.tolist() for part in ahead), device, workers)
     for part, seen in zip(now, images, strict=False):
         here = part.to(device)
-        yield Examples(Observations(vector[here], seen), actions[here])
+        after = None if later is None else later[here]
+        yield Examples(Observations(vector[here], seen), actions[here], after)

@@ -2,7 +2,7 @@
 
     <name>/weights.safetensors   averaged weights and normalisers
     <name>/task.yaml             the task description it was trained with
-    <name>/training.yaml         the recipe
+    <name>/training.yaml         the recipe, which says of which method the policy is
 
 Weights are float32, or float16 where the recipe says `half`; normalisers are always float32. What
 is loaded is float32.
@@ -27,8 +27,8 @@ from dp_ros.learning.checkpoint_folder import (
     CheckpointError,
     require_files,
 )
-from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.learning.recipe import Recipe
+from dp_ros.learning.chunk_policy import ChunkPolicy
+from dp_ros.learning.methods import load_recipe, make_policy
 from dp_ros.task import Task
 
 
@@ -38,7 +38,7 @@ class Checkpoint:
 
     name: str
     identity: str
-    policy: DiffusionPolicy
+    policy: ChunkPolicy
 
     @property
     def task(self) -> Task:
@@ -56,7 +56,7 @@ class Checkpoint:
             )
 
 
-def save(policy: DiffusionPolicy, folder: Path) -> None:
+def save(policy: ChunkPolicy, folder: Path) -> None:
     """Write `policy` to `folder`, each file whole or not at all; the weights come last."""
     atomic.write_text(folder / TASK, yamlfile.dump(policy.task))
     atomic.write_text(folder / TRAINING, yamlfile.dump(policy.recipe))
@@ -68,9 +68,7 @@ def load(folder: Path | str) -> Checkpoint:
     """Read a checkpoint; raises CheckpointError or yamlfile.ConfigError."""
     folder = Path(folder)
     require_files(folder)
-    policy = DiffusionPolicy(
-        yamlfile.load(Task, folder / TASK), yamlfile.load(Recipe, folder / TRAINING)
-    )
+    policy = make_policy(yamlfile.load(Task, folder / TASK), load_recipe(folder / TRAINING))
     try:
         policy.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
@@ -81,7 +79,7 @@ def load(folder: Path | str) -> Checkpoint:
     return Checkpoint(folder.resolve().name, identity(folder), policy.eval())
 
 
-def _tensors(policy: DiffusionPolicy) -> dict[str, Tensor]:
+def _tensors(policy: ChunkPolicy) -> dict[str, Tensor]:
     tensors = policy.state_dict()
     if policy.recipe.half:
         tensors |= {name: tensors[name].half() for name, _ in policy.named_parameters()}

@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from dp_ros.learning.features import feature_map
+from dp_ros.learning.features import check_position, feature_map
 from dp_ros.learning.normalizer import MinMaxNormalizer
 from dp_ros.learning.observations import Observations
-from dp_ros.learning.recipe import Features
-from dp_ros.learning.vision import VisionEncoder
+from dp_ros.learning.recipe import Features, Vision
+from dp_ros.learning.transition import Transition
+from dp_ros.learning.vision import encoder_of
 from dp_ros.task import Task
 
 
@@ -22,10 +23,10 @@ class ChunkPolicy(nn.Module, ABC):
     """
 
     recipe: Any
-    vision: VisionEncoder | None
 
-    def __init__(self, task: Task, features: Features) -> None:
+    def __init__(self, task: Task, features: Features, vision: Vision | None) -> None:
         super().__init__()
+        check_position(task, features)
         self.task = task
         self.features = feature_map(features)
         horizons = task.horizons
@@ -35,6 +36,14 @@ class ChunkPolicy(nn.Module, ABC):
         # One range per step: the near actions, which are executed, keep their full resolution
         # although the far ones of a relative chunk reach much further.
         self.normalize_action = MinMaxNormalizer(horizons.prediction, task.action_dim)
+        self.vision = encoder_of(task, vision)
+        self.step_dim = self.feature_dim + (self.vision.dim if self.vision else 0)
+        self.condition_dim = horizons.observation * self.step_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.normalize_action.low.device
 
     @property
     def noise_shape(self) -> tuple[int, int]:
@@ -50,6 +59,19 @@ class ChunkPolicy(nn.Module, ABC):
         """Vectors (B, T_o, D) -> normalised features (B, T_o, F)."""
         return self.normalize_observation.normalize(self.features.observation(vector))
 
+    def look(self, observations: Observations) -> Tensor | None:
+        """Image features (B, T_o, V) of the cameras; None for a task without any."""
+        return None if self.vision is None else self.vision(observations.images)
+
+    def observed(self, vector: Tensor, seen: Tensor | None) -> Tensor:
+        """Vectors (B, T_o, D) and image features (B, T_o, V) -> steps (B, T_o, F + V)."""
+        steps = self.steps(vector)
+        return steps if seen is None else torch.cat([steps, seen.to(steps.dtype)], dim=-1)
+
+    def condition(self, vector: Tensor, seen: Tensor | None) -> Tensor:
+        """The same as one condition (B, T_o * (F + V))."""
+        return self.observed(vector, seen).flatten(1)
+
     def encode(self, vector: Tensor, actions: Tensor) -> Tensor:
         """Actions (B, T_p, A) in task units -> what the network sees, in [-1, 1]."""
         return self.normalize_action.normalize(self.features.encode(vector, actions))
@@ -57,6 +79,31 @@ class ChunkPolicy(nn.Module, ABC):
     def decode(self, vector: Tensor, clean: Tensor) -> Tensor:
         """Inverse of `encode`."""
         return self.features.decode(vector, self.normalize_action.denormalize(clean))
+
+    @property
+    def best_transition(self) -> str:
+        """Name of the strategy that joins its chunks best, as far as that was measured."""
+        return 'switch'
+
+    @abstractmethod
+    def check_transition(self, transition: Transition) -> None:
+        """Raise ValueError where chunks of this policy cannot be joined by `transition`."""
+
+    @abstractmethod
+    def held_out_loss(
+        self,
+        observations: Observations,
+        actions: Tensor,
+        noise: Tensor,
+        generator: Generator,
+        seen: Tensor | None = None,
+        later: Tensor | None = None,
+    ) -> Tensor:
+        """Mean loss on windows that it has not learned from.
+
+        generator: of what the loss draws besides `noise`; later: (B, T_p - T_o, D), what was
+        observed after the windows.
+        """
 
     @abstractmethod
     def predict(

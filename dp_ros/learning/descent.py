@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,11 @@ _TYPES = {'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 @dataclass(frozen=True)
 class Learned:
-    """Parameters that are learned at `scale` times the learning rate."""
+    """Parameters that are learned at `scale` times the learning rate, and decay or do not."""
 
     parameters: Sequence[nn.Parameter]
     scale: float = 1.0
+    decays: bool = True
 
 
 def trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
@@ -51,12 +53,18 @@ class Descent:
                 f'optimiser.precision {settings.precision} is for GPUs; on {device} it is slower '
                 f'than float32: leave it out of the recipe, or train on cuda'
             )
-        groups = [{'params': list(of.parameters), 'scale': of.scale} for of in learned]
+        groups: list[dict[str, Any]] = [
+            {
+                'params': list(of.parameters),
+                'scale': of.scale,
+                'weight_decay': settings.weight_decay if of.decays else 0.0,
+            }
+            for of in learned
+        ]
         self.optimiser = torch.optim.AdamW(
             [group for group in groups if group['params']],
             lr=settings.learning_rate,
             betas=settings.betas,
-            weight_decay=settings.weight_decay,
         )
         self.scaler = torch.amp.GradScaler('cuda', enabled=settings.precision == 'fp16')
 

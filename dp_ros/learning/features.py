@@ -10,7 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dp_ros.learning.recipe import BlockFrameFeatures, PlainFeatures, RelativeFeatures
+from dp_ros.learning.recipe import BlockFrameFeatures, Features, RelativeFeatures
+from dp_ros.task import Task
 
 
 class FeatureMap(Protocol):
@@ -85,13 +86,50 @@ class BlockFrame:
         return tip + _turn(actions, yaw)
 
 
-def feature_map(features: PlainFeatures | RelativeFeatures | BlockFrameFeatures) -> FeatureMap:
+class Velocity:
+    """Velocity control: the differences between successive targets of the actions.
+
+    The first one is the difference to where the arm is, so `from_here` has to encode actions
+    relative to that; the chunk is the sum of its differences.
+    """
+
+    def __init__(self, from_here: Relative | BlockFrame) -> None:
+        self.from_here = from_here
+
+    def observation(self, observations: Tensor) -> Tensor:
+        return self.from_here.observation(observations)
+
+    def encode(self, observations: Tensor, actions: Tensor) -> Tensor:
+        targets = self.from_here.encode(observations, actions)
+        return targets.diff(dim=1, prepend=torch.zeros_like(targets[:, :1]))
+
+    def decode(self, observations: Tensor, actions: Tensor) -> Tensor:
+        return self.from_here.decode(observations, actions.cumsum(dim=1))
+
+
+def feature_map(features: Features) -> FeatureMap:
     """The map that a recipe names."""
-    if isinstance(features, RelativeFeatures):
-        return Relative()
+    is_relative = isinstance(features, RelativeFeatures) or features.control == 'velocity'
+    chosen: Plain | Relative | BlockFrame = Relative() if is_relative else Plain()
     if isinstance(features, BlockFrameFeatures):
-        return BlockFrame(features.goal, features.fine)
-    return Plain()
+        chosen = BlockFrame(features.goal, features.fine)
+    if isinstance(chosen, Plain) or features.control == 'position':
+        return chosen
+    return Velocity(chosen)
+
+
+def check_position(task: Task, features: Features) -> None:
+    """Raise ValueError where velocities have nothing to begin from."""
+    if features.control == 'position':
+        return
+    wanted = task.action.components
+    found = tuple(name for stream in task.vectors for name in stream.components)[: len(wanted)]
+    if found != wanted:
+        raise ValueError(
+            f'control: velocity adds up differences from where the arm is, so the observations of '
+            f'task {task.name!r} must begin with what its actions set, {", ".join(wanted)}; they '
+            f'begin with {", ".join(found)}: put that stream first, or choose control: position'
+        )
 
 
 def _turn(vectors: Tensor, angle: Tensor) -> Tensor:

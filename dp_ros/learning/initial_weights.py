@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dp_ros import atomic
-from dp_ros.learning import resnet
+from dp_ros.learning import methods, resnet
+from dp_ros.learning.chunk_policy import ChunkPolicy
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import SmallEncoder
 from dp_ros.learning.resnet import WeightsError
@@ -23,15 +24,25 @@ def save(vision: VisionEncoder, folder: Path) -> None:
         save_file({k: v.contiguous() for k, v in vision.state_dict().items()}, temporary)
 
 
-def take_over(policy: DiffusionPolicy, initial: DiffusionPolicy) -> None:
+def take_over(policy: ChunkPolicy, initial: ChunkPolicy) -> None:
     """Give `policy` the weights and normalisers of `initial`.
 
     If only `policy` has a prefix, its mask begins with zero weights: at first the same function.
+    Raises ValueError where they are of different methods.
     """
+    if type(policy) is not type(initial):
+        raise ValueError(
+            f'training of a policy of method {methods.name(policy)} cannot start from one of '
+            f'method {methods.name(initial)}: give a checkpoint of the same method'
+        )
     wanted, found = policy.state_dict(), initial.state_dict()
-    if policy.recipe.diffusion.prefix is not None and initial.recipe.diffusion.prefix is None:
+    if _has_prefix(policy) and not _has_prefix(initial):
         found = {name: _widened(tensor, wanted[name].shape) for name, tensor in found.items()}
     policy.load_state_dict(found)
+
+
+def _has_prefix(policy: ChunkPolicy) -> bool:
+    return isinstance(policy, DiffusionPolicy) and policy.recipe.diffusion.prefix is not None
 
 
 def _widened(weights: Tensor, shape: torch.Size) -> Tensor:

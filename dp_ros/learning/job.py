@@ -51,9 +51,13 @@ M = TypeVar('M', bound=nn.Module)
 
 
 class Job(ABC, Generic[M]):
-    """A model and how it learns. `identity`: what a run must agree in to be resumed, by name."""
+    """A model and how it learns. `identity`: what a run must agree in to be resumed, by name.
+
+    average: the averaged model, for a loss that needs it; the loop sets and updates it.
+    """
 
     model: M
+    average: M
     learned: Sequence[Learned]
     settings: Run
     training: Windows

@@ -1,7 +1,8 @@
 """The training loop: steps, averaged weights, validation, saves, exact resume.
 
 A run's folder holds `state.safetensors` (everything needed to go on after SIGKILL), TensorBoard's
-event files, and what the job saves: the averaged model, usable at any time.
+event files, and what the job saves: the averaged model, usable at any time. With keep_every in the
+recipe, `kept/STEP` holds it as it was after STEP steps.
 """
 
 import contextlib
@@ -37,6 +38,7 @@ def run(job: Job[M], folder: Path, machine: Machine, report: Report) -> M:
     share = _Share(peers, optimiser)
     descent = Descent(job.learned, optimiser, machine.device, peers)
     average = ExponentialMovingAverage(job.model, optimiser.ema_power, optimiser.ema_max)
+    job.average = average.model
     identity = {**job.identity, 'data set': training_state.data_identity(job.training)}
     state = TrainingState(job.model, average.model, descent, identity)
     start = saved = training_state.restore(folder, state)
@@ -74,6 +76,8 @@ def run(job: Job[M], folder: Path, machine: Machine, report: Report) -> M:
                 job.save(average.model, folder)
                 training_state.save(folder, state, done)
                 saved = done
+            if settings.keep_every is not None and done % settings.keep_every == 0:
+                job.save(average.model, folder / 'kept' / str(done))
             report(Progress('training', done, optimiser.steps, loss, figures))
     peers.wait()  # until the first one has saved
     return average.model

@@ -47,7 +47,11 @@ class OnnxNetwork:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            exported, options, providers=['CPUExecutionProvider']
+            exported,
+            options,
+            providers=['CPUExecutionProvider'],
+            # It loses weights that are equal to others, as those of two new norms are.
+            disabled_optimizers=['DivMulFusion'],
         )
 
     def __call__(self, *inputs: NDArray[Any]) -> Array:

@@ -8,7 +8,7 @@ from dp_ros.core.receding import RecedingHorizon, StopAndWait
 from dp_ros.core.stamped import Array, ObservationWindow, frozen_array
 from dp_ros.data.alignment import StampedImage
 from dp_ros.data.command_track import as_action
-from dp_ros.learning.engine import Engine
+from dp_ros.learning.engines import AnyEngine
 from dp_ros.task import CartesianAction, Task
 
 # From publishing a chunk to its place in the executor's schedule; what is due sooner is not sent.
@@ -18,7 +18,7 @@ TRANSPORT_MARGIN_NS = 25_000_000
 class Planner:
     """A policy that plans: the noise of its n-th chunk depends on `seed` and n alone."""
 
-    def __init__(self, task: Task, engine: Engine, seed: int) -> None:
+    def __init__(self, task: Task, engine: AnyEngine, seed: int) -> None:
         self.task, self.engine = task, engine
         self._generator = torch.Generator().manual_seed(seed)
 

@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from dp_ros.learning import guidance, prefix, sampler, samplers
 from dp_ros.learning.chunk_policy import ChunkPolicy
 from dp_ros.learning.committed import Committed, soft_weights
-from dp_ros.learning.mlp import MLPDenoiser
+from dp_ros.learning.denoiser import build_denoiser, inpaints
+from dp_ros.learning.inpainting import ALONE, unknown_mean
 from dp_ros.learning.observations import Observations
-from dp_ros.learning.recipe import Recipe, UnetNetwork
+from dp_ros.learning.recipe import Recipe, SamplerName
 from dp_ros.learning.sampler import Samples, Watcher
 from dp_ros.learning.schedule import NoiseSchedule
-from dp_ros.learning.transition import Denoising
-from dp_ros.learning.unet import ConditionalUnet1D
-from dp_ros.learning.vision import VisionEncoder
+from dp_ros.learning.transition import CleanPrefix, Denoising, Switch, Transition
 from dp_ros.task import Task
 
 
@@ -32,11 +31,8 @@ class DiffusionPolicy(ChunkPolicy):
     """
 
     def __init__(self, task: Task, recipe: Recipe) -> None:
-        super().__init__(task, recipe.features)
+        super().__init__(task, recipe.features, recipe.vision)
         self.recipe = recipe
-        self.vision = _vision(task, recipe)
-        step_dim = self.feature_dim + (self.vision.dim if self.vision else 0)
-        self.condition_dim = task.horizons.observation * step_dim
         _check_prefix(task, recipe)
         self.denoiser = build_denoiser(task, recipe, self.condition_dim)
         diffusion = recipe.diffusion
@@ -50,12 +46,22 @@ class DiffusionPolicy(ChunkPolicy):
             diffusion.training_steps, diffusion.inference_steps, diffusion.spacing
         )
 
-    def with_inference_steps(self, count: int) -> 'DiffusionPolicy':
-        """The same network, denoised in `count` steps."""
-        diffusion = self.recipe.diffusion.model_copy(update={'inference_steps': count})
-        changed = DiffusionPolicy(
-            self.task, self.recipe.model_copy(update={'diffusion': diffusion})
-        )
+    def with_sampler(
+        self, sampler: SamplerName | None = None, steps: int | None = None
+    ) -> 'DiffusionPolicy':
+        """The same network, denoised by `sampler` in `steps` steps; None: as it is.
+
+        Another sampler has its options as they are by default. Raises ValueError for a sampler
+        that the policy was not trained for, or more steps than it was trained with.
+        """
+        diffusion = self.recipe.diffusion.model_dump()
+        if sampler is not None and sampler != diffusion['sampler']:
+            diffusion = {k: v for k, v in diffusion.items() if k not in ('eta', 'variance')}
+            diffusion['sampler'] = sampler
+        if steps is not None:
+            diffusion['inference_steps'] = steps
+        recipe = Recipe.model_validate({**self.recipe.model_dump(), 'diffusion': diffusion})
+        changed = DiffusionPolicy(self.task, recipe)
         changed.load_state_dict(self.state_dict())
         return changed.eval()
 
@@ -68,13 +74,31 @@ class DiffusionPolicy(ChunkPolicy):
         return guidance.ClassifierFree(self.denoiser, weight).train(self.training)
 
     @property
+    def noise_shape(self) -> tuple[int, int]:
+        """Shape of the noise of one chunk: (T_p, A), or (T_p, A + F) if observations are, too."""
+        horizon, actions = super().noise_shape
+        return horizon, actions + (self.feature_dim if inpaints(self.recipe) else 0)
+
+    @property
     def input_shape(self) -> tuple[int, int]:
-        """Shape of a chunk as the denoiser takes it: (T_p, A), or (T_p, A + 1) with a mask."""
-        horizon, actions = self.noise_shape
-        return horizon, actions + (self.recipe.diffusion.prefix is not None)
+        """Shape of a chunk as the denoiser takes it: that of its noise, and one for a mask."""
+        horizon, denoised = self.noise_shape
+        return horizon, denoised + (self.recipe.diffusion.prefix is not None)
+
+    @property
+    def best_transition(self) -> str:
+        if inpaints(self.recipe):
+            return 'switch'
+        return 'prefix' if self.recipe.diffusion.prefix is not None else 'fade'
+
+    def check_transition(self, transition: Transition) -> None:
+        if inpaints(self.recipe) and transition != Switch():
+            raise ValueError(ALONE)
+        if isinstance(transition, CleanPrefix) and self.recipe.diffusion.prefix is None:
+            raise ValueError(prefix.NOT_TRAINED)
 
     def with_mask(self, x: Samples, mask: Any = None) -> Samples:
-        """Chunks (B, T_p, A) -> what the denoiser takes (B, *input_shape).
+        """Chunks (B, *noise_shape) -> what the denoiser takes (B, *input_shape).
 
         mask: (T_p,) or (B, T_p), 1 where x is clean and certain; tensors and numpy arrays are
         treated alike. Raises ValueError for a mask that the policy was not trained with.
@@ -85,17 +109,6 @@ class DiffusionPolicy(ChunkPolicy):
             raise ValueError(prefix.NOT_TRAINED)
         return x
 
-    def look(self, observations: Observations) -> Tensor | None:
-        """Image features (B, T_o, V) of the cameras; None for a task without any."""
-        return None if self.vision is None else self.vision(observations.images)
-
-    def condition(self, vector: Tensor, seen: Tensor | None) -> Tensor:
-        """Vectors (B, T_o, D) and image features (B, T_o, V) -> condition (B, T_o * (F + V))."""
-        steps = self.steps(vector)
-        if seen is not None:
-            steps = torch.cat([steps, seen.to(steps.dtype)], dim=-1)
-        return steps.flatten(1)
-
     def loss(
         self,
         observations: Observations,
@@ -105,17 +118,19 @@ class DiffusionPolicy(ChunkPolicy):
         seen: Tensor | None = None,
         delays: Tensor | None = None,
         drop: Tensor | None = None,
+        later: Tensor | None = None,
     ) -> Tensor:
         """Mean squared error of the prediction (Ho et al. 2020, eq. 14).
 
-        actions: (B, T_p, A) in task units; noise: (B, T_p, A) from N(0, I); steps: (B,) in [0, T);
-        seen: the image features (B, T_o, V), where they are known already; delays: (B,), how many
-        actions from now on are certain (learning/prefix.py); None: 0 everywhere; drop: (B,), which
-        windows learn without their observations (learning/guidance.py); None: none.
+        actions: (B, T_p, A) in task units; noise: (B, *noise_shape) from N(0, I); steps: (B,) in
+        [0, T); seen: the image features (B, T_o, V), where they are known already; delays: (B,),
+        how many actions from now on are certain (learning/prefix.py); None: 0 everywhere; drop:
+        (B,), which windows learn without their observations (learning/guidance.py); None: none;
+        later: (B, T_p - T_o, D), what was observed after the windows, for a network that inpaints.
         """
         vector = observations.vector
         seen = self.look(observations) if seen is None else seen
-        clean = self.encode(vector, actions)
+        clean = self._clean(vector, actions, later)
         noisy = self.schedule.add_noise(clean, noise, steps)
         condition = self.condition(vector, seen)
         if drop is not None:
@@ -129,7 +144,40 @@ class DiffusionPolicy(ChunkPolicy):
         errors = (output.float() - target) ** 2
         if self._weights is not None:
             errors = errors * self._weights.to(errors)[steps, None, None]
+        if inpaints(self.recipe):
+            return unknown_mean(errors, self.task.action_dim, self.task.horizons.observation)
         return errors.mean() if mask is None else prefix.free_mean(errors, mask)
+
+    def held_out_loss(
+        self,
+        observations: Observations,
+        actions: Tensor,
+        noise: Tensor,
+        generator: torch.Generator,
+        seen: Tensor | None = None,
+        later: Tensor | None = None,
+    ) -> Tensor:
+        steps = torch.randint(self.schedule.steps, (len(actions),), generator=generator)
+        return self.loss(observations, actions, noise, steps.to(actions.device), seen, later=later)
+
+    def _clean(self, vector: Tensor, actions: Tensor, later: Tensor | None) -> Tensor:
+        """What is noised in training, (B, *noise_shape)."""
+        clean = self.encode(vector, actions)
+        if not inpaints(self.recipe):
+            return clean
+        ahead = self.task.horizons.prediction - self.task.horizons.observation
+        if later is None or later.shape[1] != ahead:
+            raise ValueError(
+                f'a network that inpaints observations learns from those of the {ahead} steps '
+                f'after each window, which these windows do not hold: make them with '
+                f'sample_windows'
+            )
+        observed = torch.cat([self.steps(vector), self.steps(later)], dim=1)  # (B, T_p, F)
+        return torch.cat([clean, observed], dim=-1)
+
+    def decode(self, vector: Tensor, clean: Tensor) -> Tensor:
+        """Denoised chunks (B, *noise_shape) -> actions (B, T_p, A) in task units."""
+        return super().decode(vector, clean[..., : self.task.action_dim])
 
     def committed(
         self, vector: Tensor, before: Tensor | None, delay: int
@@ -144,6 +192,8 @@ class DiffusionPolicy(ChunkPolicy):
         if before is None:
             return None
         known = torch.isfinite(before).all(dim=2).all(dim=0)  # (T_p,)
+        if self.recipe.features.control == 'velocity':
+            known = known.cumprod(dim=0).bool()  # a difference needs the action before it
         horizons = self.task.horizons
         certain = horizons.now + delay if delay else 0
         if not known.any() or not known[:certain].all():
@@ -188,8 +238,8 @@ class DiffusionPolicy(ChunkPolicy):
     ) -> Tensor:
         """Denoise action chunks.
 
-        noise: (B, T_p, A) from N(0, I); seen: the image features (B, T_o, V), where they are known
-        already. `generator` feeds a random sampler's own noise (without one it follows from
+        noise: (B, *noise_shape) from N(0, I); seen: the image features (B, T_o, V), where they are
+        known already. `generator` feeds a random sampler's own noise (without one it follows from
         `noise`); `watch(step, x)` sees the intermediates, in the denoiser's terms. Returns actions
         (B, T_p, A) in task units; action `task.horizons.now` is the one decided at the window's
         last step.
@@ -200,17 +250,6 @@ class DiffusionPolicy(ChunkPolicy):
         return self.decode(observations.vector, clean)
 
 
-def _vision(task: Task, recipe: Recipe) -> VisionEncoder | None:
-    if not task.cameras:
-        return None
-    if recipe.vision is None:
-        raise ValueError(
-            f'task {task.name!r} has cameras, but the recipe has no image encoder; give it one, '
-            f'as in vision: {{kind: resnet18}}'
-        )
-    return VisionEncoder(task.cameras, recipe.vision)
-
-
 def _check_prefix(task: Task, recipe: Recipe) -> None:
     setting, horizons = recipe.diffusion.prefix, task.horizons
     if setting is not None and horizons.now + setting.most >= horizons.prediction:
@@ -219,35 +258,3 @@ def _check_prefix(task: Task, recipe: Recipe) -> None:
             f'{horizons.prediction} actions, {horizons.now} of them before now, take at most '
             f'{horizons.prediction - horizons.now - 1}'
         )
-
-
-def build_denoiser(task: Task, recipe: Recipe, condition_dim: int) -> nn.Module:
-    """The network that the recipe names."""
-    network, horizon = recipe.network, task.horizons.prediction
-    mask = recipe.diffusion.prefix is not None
-    if isinstance(network, UnetNetwork):
-        coarsest = 2 ** (len(network.widths) - 1)
-        if horizon % coarsest:
-            raise ValueError(
-                f'a U-Net of {len(network.widths)} levels halves the horizon '
-                f'{len(network.widths) - 1} times: prediction must be a multiple of {coarsest}, '
-                f'found {horizon}'
-            )
-        return ConditionalUnet1D(
-            task.action_dim,
-            condition_dim,
-            network.widths,
-            network.step_embedding,
-            network.kernel,
-            network.groups,
-            mask,
-        )
-    return MLPDenoiser(
-        task.action_dim,
-        horizon,
-        condition_dim,
-        network.width,
-        network.blocks,
-        network.step_embedding,
-        mask,
-    )

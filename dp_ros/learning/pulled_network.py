@@ -64,6 +64,9 @@ def _known_operations() -> dict[Any, Callable[..., Any]]:
             aten.native_layer_norm_backward,
             aten.mish,
             aten.mish_backward,
+            aten._softmax,
+            aten._softmax_backward_data,
+            aten.gelu_backward,
         ]
     )
     table[aten.convolution_backward.default] = _convolution_backward

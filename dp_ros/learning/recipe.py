@@ -10,13 +10,40 @@ from dp_ros.learning.schedule import Prediction, ScheduleName
 
 
 class UnetNetwork(yamlfile.Settings):
-    """1D conditional U-Net (learning/unet.py)."""
+    """1D U-Net (learning/unet.py, local_conditioning.py, inpainting.py)."""
 
     kind: Literal['unet']
     widths: tuple[int, ...] = (256, 512, 1024)
     step_embedding: int = Field(default=256, ge=4)
     kernel: int = Field(default=5, ge=1)
     groups: int = Field(default=8, ge=1)
+    condition: Literal['global', 'local', 'inpainting'] = Field(
+        default='global',
+        exclude_if=lambda condition: condition == 'global',
+        description='how it is told what was observed',
+    )
+
+
+class TransformerNetwork(yamlfile.Settings):
+    """Decoder over action tokens (learning/transformer.py)."""
+
+    kind: Literal['transformer']
+    width: int = Field(default=256, ge=4)
+    layers: int = Field(default=8, ge=1)
+    heads: int = Field(default=4, ge=1)
+    condition_layers: int = Field(
+        default=0, ge=0, description='encoder blocks over what was observed; 0: a perceptron'
+    )
+    dropout: float = Field(default=0.3, ge=0, lt=1, description='of attention and perceptrons')
+    embedding_dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode='after')
+    def _heads_share_the_width(self) -> 'TransformerNetwork':
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(
+                f'width must be even and a multiple of heads, found {self.width} and {self.heads}'
+            )
+        return self
 
 
 class MLPNetwork(yamlfile.Settings):
@@ -28,16 +55,26 @@ class MLPNetwork(yamlfile.Settings):
     step_embedding: int = Field(default=64, ge=4)
 
 
-Network = Annotated[UnetNetwork | MLPNetwork, Field(discriminator='kind')]
+Network = Annotated[UnetNetwork | MLPNetwork | TransformerNetwork, Field(discriminator='kind')]
 
 
-class PlainFeatures(yamlfile.Settings):
+class _Features(yamlfile.Settings):
+    """What all features have."""
+
+    control: Literal['position', 'velocity'] = Field(
+        default='position',
+        exclude_if=lambda control: control == 'position',
+        description='of velocity: a chunk holds the differences between successive targets',
+    )
+
+
+class PlainFeatures(_Features):
     """Observations and actions as they are."""
 
     kind: Literal['plain']
 
 
-class BlockFrameFeatures(yamlfile.Settings):
+class BlockFrameFeatures(_Features):
     """Push-T in the block's own frame (learning/features.py)."""
 
     kind: Literal['block_frame']
@@ -45,7 +82,7 @@ class BlockFrameFeatures(yamlfile.Settings):
     fine: float = Field(gt=0, description='length at which near-field features saturate')
 
 
-class RelativeFeatures(yamlfile.Settings):
+class RelativeFeatures(_Features):
     """Actions relative to the first numbers of the newest observation (learning/features.py)."""
 
     kind: Literal['relative']
@@ -104,6 +141,7 @@ class SmallEncoder(_Encoder):
 Vision = Annotated[ResnetEncoder | SmallEncoder, Field(discriminator='kind')]
 
 
+SamplerName = Literal['ddim', 'ddpm', 'dpm_solver', 'consistency']
 Precision = Literal['float32', 'bf16', 'fp16']
 
 
@@ -124,7 +162,7 @@ class Diffusion(yamlfile.Settings):
     schedule: ScheduleName = 'squared_cosine'
     training_steps: int = Field(default=100, ge=1, description='T')
     prediction: Prediction = 'epsilon'
-    sampler: Literal['ddim', 'ddpm', 'dpm_solver'] = 'ddim'
+    sampler: SamplerName = 'ddim'
     inference_steps: int = Field(default=16, ge=1)
     spacing: Spacing = 'trailing'
     # Left out where they are not set: recipes, and runs to resume, stay as they were.
@@ -209,6 +247,12 @@ class Run(yamlfile.Settings):
     validation_fraction: float = Field(default=0.05, gt=0, lt=0.9, description='of the episodes')
     validate_every: int = Field(default=1000, ge=1)
     save_every: int = Field(default=1000, ge=1)
+    keep_every: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=_is_none,
+        description='steps after which the averaged model is kept besides, in kept/STEP',
+    )
     seed: int = 0
 
 
@@ -220,6 +264,39 @@ class Recipe(Run):
     vision: Vision | None = Field(default=None, description='for tasks with cameras')
     diffusion: Diffusion = Diffusion()
     half: bool = Field(default=False, description='save the weights in half precision')
+    distilled_from: str | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description='identity of the teacher, as dp-ros distill notes it',
+    )
+
+    @model_validator(mode='after')
+    def _sampler_fits_the_training(self) -> 'Recipe':
+        sampler, distilled = self.diffusion.sampler, self.distilled_from is not None
+        if distilled and sampler != 'consistency':
+            raise ValueError(
+                f'a distilled policy knows where denoising ends, not how it goes on: its sampler '
+                f'is consistency, not {sampler}'
+            )
+        if not distilled and sampler == 'consistency':
+            raise ValueError(
+                'sampler consistency is for policies that dp-ros distill has made; this one takes '
+                'ddim, ddpm or dpm_solver'
+            )
+        return self
+
+
+class Distillation(Run):
+    """How to distil a trained policy (learning/distill.py)."""
+
+    inference_steps: int = Field(default=1, ge=1, description='of the student: one, or few')
+    stride: int = Field(default=5, ge=1, description='training steps in a step of the teacher')
+    solver_steps: int = Field(
+        default=2, ge=1, description='of the teacher, between two points that are to agree'
+    )
+    huber: float = Field(
+        default=0.00054, gt=0, description='error of a number below which the loss is quadratic'
+    )
 
 
 class Pretraining(Run):

@@ -320,8 +320,6 @@ TRANSITIONS: dict[str, Callable[[], Transition]] = {
     'coherent': Coherent,
     'prefix': CleanPrefix,
 }
-# Until dp-ros benchmark delay has decided.
-DEFAULT = 'switch'
 
 
 def named(name: str) -> Transition:

@@ -99,12 +99,21 @@ class ConditionalUnet1D(nn.Module):
         )
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
-        condition = torch.cat([self.embed_step(steps), condition], dim=-1)
+        return self.denoise(noisy, torch.cat([self.embed_step(steps), condition], dim=-1))
+
+    def denoise(self, noisy: Tensor, condition: Tensor, local: Tensor | None = None) -> Tensor:
+        """Output (B, T_p, A) under `condition`, the step embedding first.
+
+        local: features (B, widths[0], T_p) of each step (learning/local_conditioning.py).
+        """
         x = noisy.transpose(1, 2)  # (B, A or A + 1, T_p)
-        skips = []
+        skips: list[Tensor] = []
         for level in self.down:
             first, second, shrink = cast('nn.ModuleList', level)
-            x = second(first(x, condition), condition)
+            x = first(x, condition)
+            if local is not None and not skips:
+                x = x + local
+            x = second(x, condition)
             skips.append(x)
             x = shrink(x)  # (B, width, T_p / 2**level)
         for middle in self.middle:

@@ -13,7 +13,7 @@ from dp_ros.learning import resnet
 from dp_ros.learning.augment import augment, centre_crop, crop_size
 from dp_ros.learning.recipe import ResnetEncoder, SmallEncoder
 from dp_ros.learning.vision_parts import SmallBackbone, SpatialSoftmax
-from dp_ros.task import ImageStream
+from dp_ros.task import ImageStream, Task
 
 Encoder = ResnetEncoder | SmallEncoder
 
@@ -89,3 +89,15 @@ class VisionEncoder(nn.Module):
 
     def _steps(self, camera: str, frames: Tensor) -> Tensor:
         return self.encode(camera, frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+
+
+def encoder_of(task: Task, recipe: Encoder | None) -> VisionEncoder | None:
+    """The encoders that a policy of `task` needs; None for a task without cameras."""
+    if not task.cameras:
+        return None
+    if recipe is None:
+        raise ValueError(
+            f'task {task.name!r} has cameras, but the recipe has no image encoder; give it one, '
+            f'as in vision: {{kind: resnet18}}'
+        )
+    return VisionEncoder(task.cameras, recipe)

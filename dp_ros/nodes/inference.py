@@ -17,9 +17,10 @@ from dp_ros.core.refusal import Refused
 from dp_ros.core.stamped import ActionChunk, ObservationWindow
 from dp_ros.data import alignment, messages
 from dp_ros.data.alignment import StampedImage
-from dp_ros.learning import checkpoint, transition
-from dp_ros.learning.engine import Engine
+from dp_ros.learning import checkpoint
+from dp_ros.learning.engines import make_engine
 from dp_ros.learning.planner import Planner, receding_horizon, stop_and_wait
+from dp_ros.learning.transition import TRANSITIONS
 from dp_ros.nodes import convert, topics
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.observation import ObservationNode
@@ -44,9 +45,9 @@ class InferenceNode(LifecycleNode):
         self._device = declare(self, 'device', 'cpu', 'where to denoise: cpu, cuda, cuda:1 ...')
         threads = declare(self, 'threads', 1, 'CPU threads of the denoiser', (1, 64))
         self._seed = declare(self, 'seed', 0, 'seed of the noise that chunks start from')
-        joins = ', '.join(transition.TRANSITIONS)
+        joins = ', '.join(TRANSITIONS)
         self._transition = declare(
-            self, 'transition', transition.DEFAULT, f'how a chunk takes over: {joins}'
+            self, 'transition', '', f'how a chunk takes over: {joins}; empty: as suits the policy'
         )
         self._confidence = declare(
             self, 'confidence', 0.99, 'probability that a chunk comes in time', (0.5, 0.9999)
@@ -77,7 +78,8 @@ class InferenceNode(LifecycleNode):
             self._task = load_task(self._task_file)
             loaded = checkpoint.load(Path(self._checkpoint_folder))
             loaded.require(self._task, self._task_file)
-            self._engine = Engine(loaded.policy, self._device, self._transition)
+            transition = self._transition or loaded.policy.best_transition
+            self._engine = make_engine(loaded.policy, self._device, transition)
         except (ValueError, RuntimeError) as error:
             self.hopeless = str(error)
             self.get_logger().error(self.hopeless)
@@ -103,7 +105,7 @@ class InferenceNode(LifecycleNode):
         self._status = 'warm'
         self._values = {
             'identity': loaded.identity,
-            'transition': self._transition,
+            'transition': transition,
             'wait': self._wait,
             'added_latency_ms': self._added_ms,
         }

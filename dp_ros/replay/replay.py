@@ -9,7 +9,7 @@ import torch
 from dp_ros.data import episode as episodes
 from dp_ros.data.bag import Recorded, open_bag
 from dp_ros.learning import checkpoint
-from dp_ros.learning.engine import Engine
+from dp_ros.learning.engines import make_engine
 from dp_ros.learning.planner import Planner
 from dp_ros.replay import comparison, lockstep, recording
 from dp_ros.replay.comparison import Measure
@@ -71,7 +71,7 @@ def run(
     with open_bag(bag_folder) as bag:
         wanted = lockstep.topics(bag, task, robot)
         recorded = recording.read(bag, task)
-        engine = Engine(loaded.policy, transition=declared.transition)
+        engine = make_engine(loaded.policy, transition=declared.transition)
         planner = Planner(task, engine, declared.seed)
         loop = Lockstep(task, robot, planner, declared.processing_ns, declared.injection)
         total = sum(bag.counts[topic] for topic in wanted)

@@ -68,6 +68,13 @@ class GymPushT:
 
         The last action is kept for three more steps, so that the agent arrives where it was sent.
         """
+        last = self.place(state)
+        for action in np.concatenate([actions, np.repeat(actions[-1:], SETTLE_STEPS, axis=0)]):
+            last = self.step(action)
+        return last[2:]
+
+    def place(self, state: NDArray[np.floating]) -> Array:
+        """Start from `state` (5,), the agent at rest; returns it as observation."""
         self._env.reset(seed=0)
         # The agent at rest, the block where the recording says. The angle comes first: pymunk
         # turns a body about its centre of gravity, which moves the position.
@@ -76,7 +83,5 @@ class GymPushT:
         self._env.block.angle = float(state[4])
         self._env.block.position = tuple(state[2:4])
         self._env.space.step(1e-9)
-        last = np.asarray(state, dtype=float)
-        for action in np.concatenate([actions, np.repeat(actions[-1:], SETTLE_STEPS, axis=0)]):
-            last = self.step(action)
-        return last[2:]
+        self._coverage = float(self._env._get_coverage())
+        return np.asarray(self._env.get_obs(), dtype=float)

@@ -46,6 +46,8 @@ def test_windows_are_those_of_the_papers_sampler(sizes, length):
     seen, done = made.observations[:, :, 0], made.actions[:, :, 0] / 10
     np.testing.assert_array_equal(seen, [w[0] for w in wanted])
     np.testing.assert_array_equal(done, [w[1] for w in wanted])
+    states = np.concatenate([seen, made.later[:, :, 0]], axis=1)
+    np.testing.assert_array_equal(states, [w[1] for w in wanted])
 
 
 def test_an_episode_shorter_than_a_window_gives_one_at_its_start():

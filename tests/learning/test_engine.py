@@ -6,17 +6,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dp_ros.commands.evaluate import joining, planner
 from dp_ros.learning import checkpoint
 from dp_ros.learning.engine import Engine
 from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.learning.transition import TRANSITIONS, Guided, Replacement, Switch
+from dp_ros.learning.transition import TRANSITIONS, Coherent, Guided, Replacement, Switch
 from dp_ros.paths import share
 
 MODELS = ['pusht_cell', 'pusht_gym']
 UNIT = {'pusht_cell': 1.0, 'pusht_gym': 1000.0}
 UNET = {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16}
+LOCAL, INPAINTING = UNET | {'condition': 'local'}, UNET | {'condition': 'inpainting'}
 MLP = {'kind': 'mlp', 'width': 32, 'blocks': 2, 'step_embedding': 16}
+TRANSFORMER = {'kind': 'transformer', 'width': 32, 'layers': 2, 'heads': 2, 'condition_layers': 1}
 
 
 @pytest.fixture(scope='module', params=MODELS)
@@ -27,8 +30,8 @@ def shipped(request):
 
 @pytest.fixture(
     scope='module',
-    params=[(UNET, 'epsilon'), (MLP, 'sample')],
-    ids=['unet-epsilon', 'mlp-sample'],
+    params=[(UNET, 'epsilon'), (MLP, 'sample'), (TRANSFORMER, 'v')],
+    ids=['unet-epsilon', 'mlp-sample', 'transformer-v'],
 )
 def untrained(request, task, make_recipe):
     """A policy of each network and each kind of prediction, made for a prefix; and its engines."""
@@ -120,8 +123,19 @@ def test_a_strategy_that_the_policy_cannot_be_joined_by_is_a_sentence(task, make
 def test_every_sampler_gives_in_onnx_runtime_what_it_gives_in_torch(
     task, make_recipe, diffusion, transition
 ):
+    assert_equal_in_both(task, make_recipe(network=MLP, diffusion=diffusion), transition)
+
+
+@pytest.mark.parametrize('transition', [Coherent(4), Guided()], ids=repr)
+def test_local_observations_give_in_onnx_runtime_what_they_give_in_torch(
+    task, make_recipe, transition
+):
+    recipe = make_recipe(network=LOCAL, diffusion={'inference_steps': 4})
+    assert_equal_in_both(task, recipe, transition)
+
+
+def assert_equal_in_both(task, recipe, transition):
     torch.manual_seed(0)
-    recipe = make_recipe(network=MLP, diffusion=diffusion)
     policy = DiffusionPolicy(task, recipe)
     policy.fit(torch.rand(50, 2, 2), torch.rand(50, 8, 2))
     engine, rng = Engine(policy.eval(), transition=transition), np.random.default_rng(1)
@@ -136,6 +150,31 @@ def test_every_sampler_gives_in_onnx_runtime_what_it_gives_in_torch(
     found = engine.predict(window, noise, None, plan, 2)
     expected = policy.decode(vector, clean)[0].detach()
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize('prediction', ['epsilon', 'sample'])
+def test_a_network_that_inpaints_gives_actions_alone_and_joins_them_by_the_switch(
+    task, make_recipe, prediction
+):
+    torch.manual_seed(0)
+    policy = DiffusionPolicy(
+        task, make_recipe(network=INPAINTING, diffusion={'prediction': prediction})
+    )
+    policy.fit(torch.rand(50, 2, 2), torch.rand(50, 8, 2))
+    engine, rng = Engine(policy.eval()), np.random.default_rng(1)
+    assert engine.noise_shape == (1, 8, 2 + 2)
+    window, noise = rng.uniform(0, 1, (2, 2)), rng.normal(size=(1, 8, 4)).astype(np.float32)
+    vector = torch.from_numpy(window).float()[None]
+    expected = policy.predict(Observations(vector), torch.from_numpy(noise))[0]
+    found = engine.predict(window, noise, None, np.zeros((8, 2)), 2)
+    assert found.shape == (8, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
+    engine.warm_up()
+    for name in [name for name in TRANSITIONS if name != 'switch']:
+        with pytest.raises(ValueError, match=r'cannot be given actions.* choose the transition'):
+            Engine(policy, transition=name)
+        with pytest.raises(ValueError, match='inpaints observations'):
+            planner(policy, 0, joining(name))
 
 
 def test_a_missing_gpu_is_a_sentence(shipped):

@@ -89,7 +89,7 @@ def test_encoding_is_undone_by_decoding(task, make_recipe, windows):
 
 def test_fewer_denoising_steps_are_the_same_network(task, make_recipe, windows):
     policy = fitted(task, make_recipe(), windows)
-    fewer = policy.with_inference_steps(2)
+    fewer = policy.with_sampler(steps=2)
     assert len(fewer.inference_steps) == 2
     assert len(policy.inference_steps) == 10
     for name, value in policy.state_dict().items():

@@ -20,10 +20,13 @@ from dp_ros.task import Task
 from tests.learning.test_transition import DELAY, EXECUTED, HORIZON, TOY
 
 UNET = {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16}
+LOCAL = UNET | {'condition': 'local'}
 MLP = {'kind': 'mlp', 'width': 64, 'blocks': 2, 'step_embedding': 16}
+TRANSFORMER = {'kind': 'transformer', 'width': 16, 'layers': 1, 'heads': 2}
+NETWORKS = {'unet': UNET, 'local': LOCAL, 'mlp': MLP, 'transformer': TRANSFORMER}
 
 
-@pytest.fixture(params=[UNET, MLP], ids=['unet', 'mlp'])
+@pytest.fixture(params=NETWORKS.values(), ids=NETWORKS)
 def pair(request, task, make_recipe, windows):
     """A policy without a prefix, and one with, from an initialisation of its own."""
     policies = []
@@ -262,3 +265,9 @@ def test_the_network_keeps_the_mode_of_its_prefix(of_two_modes):
     assert flips[Replacement] > 0.3
     assert flips[CleanPrefix] < 0.02
     assert seams[CleanPrefix] < 0.2 * min(seams[Switch], seams[Replacement])
+
+
+def test_without_a_name_chunks_are_joined_as_suits_the_policy(pair):
+    plain, with_prefix = pair
+    assert Engine(plain).transition == Switch(fade=2)
+    assert Engine(with_prefix).transition == CleanPrefix()

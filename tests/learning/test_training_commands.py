@@ -12,7 +12,7 @@ from dp_ros.data import replay_buffer
 from dp_ros.data.replay_buffer import Episode
 from dp_ros.learning import checkpoint, initial_weights
 from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.learning.recipe import Pretraining, Recipe
+from dp_ros.learning.recipe import Distillation, Pretraining, Recipe
 from dp_ros.paths import share
 from dp_ros.task import load_task
 from tests.learning import image_windows
@@ -105,6 +105,8 @@ def test_a_task_without_cameras_cannot_be_pretrained(dp_ros, folder):
 def test_the_recipes_that_ship_are_valid(path):
     if path.stem.endswith('_pretrain'):
         assert yamlfile.load(Pretraining, path).vision.weights is None
+    elif path.stem.endswith('_distilled'):
+        assert yamlfile.load(Distillation, path).inference_steps == 1
     else:
         assert yamlfile.load(Recipe, path).optimiser.steps > 0
 

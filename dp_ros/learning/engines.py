@@ -1,0 +1,24 @@
+"""The engine of a policy, whatever its method."""
+
+from typing import Any
+
+from dp_ros.learning.baselines.baseline import Baseline
+from dp_ros.learning.baselines.engine import BaselineEngine
+from dp_ros.learning.chunk_engine import ChunkEngine
+from dp_ros.learning.chunk_policy import ChunkPolicy
+from dp_ros.learning.engine import Engine
+from dp_ros.learning.methods import require_diffusion
+from dp_ros.learning.transition import Transition
+
+AnyEngine = ChunkEngine[Any]
+
+
+def make_engine(
+    policy: ChunkPolicy,
+    device: str = 'cpu',
+    transition: str | Transition = '',
+) -> AnyEngine:
+    """`policy` on `device`; raises as ChunkEngine does."""
+    if isinstance(policy, Baseline):
+        return BaselineEngine(policy, device, transition)
+    return Engine(require_diffusion(policy, 'denoising'), device, transition)

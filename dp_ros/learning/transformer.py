@@ -1,0 +1,148 @@
+"""The transformer denoiser: a decoder over action tokens that looks at what was observed.
+
+Chi et al. 2023, section 3.1, after minGPT: an action token sees the actions before it, the
+denoising step, and the observations up to its own time. Normalisation comes first in each branch.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from dp_ros.learning.embedding import Sinusoids
+
+
+class Attention(nn.Module):
+    """Multi-head attention of x (B, T, width) to memory (B, S, width) -> (B, T, width)."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self._heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.leave = nn.Linear(width, width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, memory: Tensor, visible: Tensor | None = None) -> Tensor:
+        """visible: (T, S), 0 where x may look and -inf where not; None: everywhere."""
+        query, key, value = (
+            part.unflatten(2, (self._heads, -1)).transpose(1, 2)  # (B, heads, T or S, width/heads)
+            for part in (self.query(x), self.key(memory), self.value(memory))
+        )
+        scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5  # (B, heads, T, S)
+        if visible is not None:
+            scores = scores + visible
+        mixed = self.drop(scores.softmax(dim=-1)) @ value
+        result: Tensor = self.leave(mixed.transpose(1, 2).flatten(2))
+        return result
+
+
+class Block(nn.Module):
+    """Self-attention, attention to a memory if it `crosses`, and a perceptron; each residual."""
+
+    def __init__(self, width: int, heads: int, dropout: float, crosses: bool) -> None:
+        super().__init__()
+        self.norm_self = nn.LayerNorm(width)
+        self.attend_self = Attention(width, heads, dropout)
+        self.norm_memory = nn.LayerNorm(width) if crosses else None
+        self.attend_memory = Attention(width, heads, dropout) if crosses else None
+        self.norm_inner = nn.LayerNorm(width)
+        self.inner = nn.Sequential(
+            nn.Linear(width, 4 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(4 * width, width),
+        )
+        self.drop = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        visible: Tensor | None = None,
+        memory: Tensor | None = None,
+        visible_memory: Tensor | None = None,
+    ) -> Tensor:
+        normed = self.norm_self(x)
+        x = x + self.drop(self.attend_self(normed, normed, visible))
+        if self.norm_memory is not None and self.attend_memory is not None:
+            x = x + self.drop(self.attend_memory(self.norm_memory(x), memory, visible_memory))
+        result: Tensor = x + self.drop(self.inner(self.norm_inner(x)))
+        return result
+
+
+class TransformerDenoiser(nn.Module):
+    """Noisy actions (B, T_p, A), steps (B,), condition (B, T_o * F) -> output (B, T_p, A).
+
+    The memory is one token for the denoising step, then one for each observed step. It passes
+    `condition_layers` encoder blocks, or a perceptron if there are none. `begins` is the index of
+    the observed step that the first action belongs to: action token t sees those up to
+    t + begins. With `mask` the noisy actions are (B, T_p, A + 1): learning/prefix.py.
+    """
+
+    visible: Tensor
+    visible_memory: Tensor
+
+    def __init__(
+        self,
+        action_dim: int,
+        horizon: int,
+        condition_dim: int,
+        observation_steps: int,
+        begins: int = 0,
+        width: int = 256,
+        layers: int = 8,
+        heads: int = 4,
+        condition_layers: int = 0,
+        dropout: float = 0.3,
+        embedding_dropout: float = 0.0,
+        mask: bool = False,
+    ) -> None:
+        super().__init__()
+        self._observed = (observation_steps, condition_dim // observation_steps)
+        self.embed_step = Sinusoids(width)
+        self.embed_observation = nn.Linear(self._observed[1], width)
+        self.memory_positions = nn.Parameter(torch.zeros(1 + observation_steps, width))
+        self.encoder: nn.Sequential = (
+            nn.Sequential(*(Block(width, heads, dropout, False) for _ in range(condition_layers)))
+            if condition_layers
+            else nn.Sequential(nn.Linear(width, 4 * width), nn.Mish(), nn.Linear(4 * width, width))
+        )
+        self.enter = nn.Linear(action_dim + mask, width)
+        self.positions = nn.Parameter(torch.zeros(horizon, width))
+        self.drop = nn.Dropout(embedding_dropout)
+        self.blocks = nn.ModuleList([Block(width, heads, dropout, True) for _ in range(layers)])
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, action_dim))
+        action = torch.arange(horizon)[:, None]
+        self.register_buffer('visible', _where(torch.arange(horizon) <= action), persistent=False)
+        memory = torch.arange(1 + observation_steps)  # the step comes before the observations
+        seen = memory - 1 <= action + begins
+        self.register_buffer('visible_memory', _where(seen), persistent=False)
+        self.apply(_initialise)
+        for positions in (self.memory_positions, self.positions):
+            nn.init.normal_(positions, std=0.02)
+
+    def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
+        observed = self.embed_observation(condition.unflatten(1, self._observed))
+        memory = torch.cat([self.embed_step(steps)[:, None], observed], dim=1)
+        memory = self.encoder(self.drop(memory + self.memory_positions))  # (B, 1 + T_o, width)
+        x = self.drop(self.enter(noisy) + self.positions)  # (B, T_p, width)
+        for block in self.blocks:
+            x = block(x, self.visible, memory, self.visible_memory)
+        output: Tensor = self.leave(x)  # (B, T_p, A)
+        return output
+
+    def by_decay(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """Weights that decay: matrices; and those that do not: biases, norms, positions."""
+        matrices = {id(m.weight) for m in self.modules() if isinstance(m, nn.Linear)}
+        decaying = [p for p in self.parameters() if id(p) in matrices]
+        return decaying, [p for p in self.parameters() if id(p) not in matrices]
+
+
+def _where(seen: Tensor) -> Tensor:
+    """0 where `seen`, -inf elsewhere."""
+    return torch.zeros(seen.shape).masked_fill(~seen, -torch.inf)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
