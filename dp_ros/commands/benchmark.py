@@ -6,13 +6,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-app = typer.Typer(help='Measure: what latency costs.', no_args_is_help=True)
+app = typer.Typer(
+    help='Measure: what latency costs, and how good policies are.', no_args_is_help=True
+)
 console = Console()
 
 
 @app.callback()
 def _benchmark() -> None:
-    """Measure: what latency costs."""
+    """Measure: what latency costs, and how good policies are."""
 
 
 @app.command()
@@ -73,3 +75,63 @@ def delay(
         ),
         0 if report else workers, out, page, console,
     )  # fmt: skip
+
+
+@app.command()
+def modes(
+    checkpoint: Annotated[Path, typer.Argument(help='Folder of a checkpoint of pusht_gym.')],
+    out: Annotated[Path, typer.Option('--out', '-o', help='Where the results go.')],
+    rollouts: Annotated[int, typer.Option(min=1, help='All from the same state.')] = 40,
+    threads: Annotated[int, typer.Option(min=1, help='CPU threads for torch.')] = 1,
+) -> None:
+    """Left, right or straight on: where a policy goes from a state in front of the T's stem."""
+    from dp_ros.commands import modes as command
+
+    command.run(checkpoint, rollouts, threads, out, console)
+
+
+@app.command()
+def evidence(
+    demonstrations: Annotated[
+        Path | None,
+        typer.Option(help='The human Push-T demonstrations, pusht_cchi_v7_replay.zarr.'),
+    ] = None,
+    tables: Annotated[
+        str, typer.Option(help='Which to work on.')
+    ] = 'methods,samplers,horizons,modes,stability',
+    methods: Annotated[
+        str, typer.Option(help='Which to train, in this order, as in cnn,ibc; default: all.')
+    ] = '',
+    seeds: Annotated[int, typer.Option(min=1, help='Training seeds of each method.')] = 3,
+    episodes: Annotated[int, typer.Option(min=1, help='Of each evaluation.')] = 50,
+    workers: Annotated[int, typer.Option(min=1, help='Trainings side by side.')] = 1,
+    out: Annotated[
+        Path, typer.Option('--out', '-o', help='Where checkpoints and logs go.')
+    ] = Path('out/evidence'),
+    results: Annotated[
+        Path, typer.Option(help='Where the records go, which the tables are made from.')
+    ] = Path('docs/evidence'),
+    page: Annotated[
+        Path, typer.Option(help='Its tables are renewed; pictures in evidence/ beside it.')
+    ] = Path('docs/evidence.md'),
+    report: Annotated[
+        bool, typer.Option('--report', help='Run nothing; page and pictures from the records.')
+    ] = False,
+) -> None:
+    """Train, evaluate, tabulate and draw what the paper's tables and figures show.
+
+    An interrupted run goes on where it stopped: within a training, and from job to job.
+    """
+    from dp_ros.commands.evidence import contenders, suite
+    from dp_ros.commands.evidence.evaluation import Starts
+    from dp_ros.commands.evidence.workbench import Workbench
+
+    chosen = suite.Choice(
+        [table.strip() for table in tables.split(',')],
+        contenders.chosen(methods),
+        seeds,
+        Starts(episodes),
+    )
+    bench = Workbench(out, demonstrations)
+    places = suite.Places(results, page)
+    suite.run(chosen, bench, 0 if report else workers, places, console)
