@@ -19,5 +19,6 @@ def run(file: Path, task_file: Path, recipe_file: Path, out: Path, console: Cons
     count = sum(p.numel() for p in policy.denoiser.parameters())
     console.print(
         f'{policy.recipe.network.kind} of {count / 1e6:.2f} M parameters: {out}, identity '
-        f'{checkpoint.identity(out)}'
+        f'{checkpoint.identity(out)}',
+        soft_wrap=True,
     )

@@ -90,6 +90,8 @@ def test_evaluation_reports_every_episode_and_repeats(untrained, tmp_path):
                       tmp_path / name)  # fmt: skip
         assert 'task pusht_cell_image, seeds 10000 to 10001, T_a 4, delay 2 steps' in said
         reports.append(json.loads((tmp_path / name / 'evaluation.json').read_text()))
+    durations = [report.pop('chunk_ms') for report in reports]
+    assert all(0 < ms < 10_000 for ms in durations)
     assert reports[0] == reports[1]
     assert [(e['seed'], e['steps']) for e in reports[0]['episodes']] == [(10000, 10), (10001, 10)]
     assert reports[0]['delay_steps'] == 2
