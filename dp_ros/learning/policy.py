@@ -87,9 +87,7 @@ class DiffusionPolicy(ChunkPolicy):
 
     @property
     def best_transition(self) -> str:
-        if inpaints(self.recipe):
-            return 'switch'
-        return 'prefix' if self.recipe.diffusion.prefix is not None else 'fade'
+        return 'switch' if self.recipe.diffusion.prefix is None else 'prefix'
 
     def check_transition(self, transition: Transition) -> None:
         if inpaints(self.recipe) and transition != Switch():

@@ -269,5 +269,5 @@ def test_the_network_keeps_the_mode_of_its_prefix(of_two_modes):
 
 def test_without_a_name_chunks_are_joined_as_suits_the_policy(pair):
     plain, with_prefix = pair
-    assert Engine(plain).transition == Switch(fade=2)
+    assert Engine(plain).transition == Switch()
     assert Engine(with_prefix).transition == CleanPrefix()
