@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
+from dp_ros.learning import weight_file
 from dp_ros.learning.normalizer import MinMaxNormalizer
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import TransformerNetwork, UnetNetwork
@@ -70,9 +70,7 @@ def read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise LayoutError(f'{path}: no such file; expected a checkpoint of the original project')
     try:
-        if path.suffix == '.safetensors':
-            return load_file(path)
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        content = weight_file.read(path)
     except Exception as error:
         raise LayoutError(
             f'{path} cannot be read as weights alone ({type(error).__name__}). The checkpoints of '
@@ -80,8 +78,7 @@ def read(path: Path) -> dict[str, Tensor]:
             f'here: export the weights where that project is installed; docs/diffusion.md has the '
             f'command'
         ) from None
-    if isinstance(content, dict) and 'state_dicts' in content:
-        states = content['state_dicts']
+    if isinstance(content, dict) and isinstance(states := content.get('state_dicts'), dict):
         content = states.get('ema_model', states.get('model'))
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise LayoutError(

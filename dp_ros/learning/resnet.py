@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dp_ros.learning import weight_file
 from dp_ros.learning.recipe import ResnetEncoder
 from dp_ros.learning.vision_parts import group_norm, replace_modules
 
@@ -114,9 +114,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
             f'{path}: no such weight file; expected a ResNet-18 (.pth, .safetensors)'
         )
     try:
-        if path.suffix == '.safetensors':
-            return load_file(path)
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        content = weight_file.read(path)
     except Exception as error:
         raise WeightsError(
             f'{path} cannot be read as weights ({type(error).__name__}: {error}); expected '

@@ -9,7 +9,7 @@ import numpy as np
 
 from dp_ros.commands.evidence import statistics
 from dp_ros.commands.evidence.jobs import Record
-from dp_ros.commands.evidence.sources import Source
+from dp_ros.commands.evidence.sources import FromSource, Source
 from dp_ros.commands.evidence.workbench import Workbench, short
 
 STEP_S = 0.1
@@ -24,7 +24,7 @@ class Starts:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(FromSource):
     """A job: the episodes of `starts` with one checkpoint. labels: the rest of its key."""
 
     table: str
@@ -41,14 +41,6 @@ class Evaluation:
             'episodes': self.starts.count,
             'first_seed': self.starts.first,
         }
-
-    @property
-    def missing(self) -> str | None:
-        return self.source.missing
-
-    @property
-    def learns(self) -> bool:
-        return self.source.learns
 
     def run(self, bench: Workbench) -> Record:
         ready = self.source.ready(bench)

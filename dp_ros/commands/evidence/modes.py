@@ -12,7 +12,7 @@ from dp_ros.commands.evidence import statistics
 from dp_ros.commands.evidence.contenders import BY_KEY, Contender
 from dp_ros.commands.evidence.jobs import Job, Record
 from dp_ros.commands.evidence.methods import ORDER
-from dp_ros.commands.evidence.sources import Source, Trained
+from dp_ros.commands.evidence.sources import FromSource, Source, Trained
 from dp_ros.commands.evidence.workbench import Workbench, short
 from dp_ros.sim.stem import START
 
@@ -22,7 +22,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Modes:
+class Modes(FromSource):
     """A job: `dp-ros benchmark modes` of one method."""
 
     method: str
@@ -38,14 +38,6 @@ class Modes:
             'rollouts': self.rollouts,
             'start': np.round(START, 3).tolist(),
         }
-
-    @property
-    def missing(self) -> str | None:
-        return self.source.missing
-
-    @property
-    def learns(self) -> bool:
-        return self.source.learns
 
     def run(self, bench: Workbench) -> Record:
         ready = self.source.ready(bench)

@@ -53,6 +53,20 @@ class Source(Protocol):
         ...
 
 
+class FromSource:
+    """A job on the checkpoint of `source`: it can be done where that can be had."""
+
+    source: Source
+
+    @property
+    def missing(self) -> str | None:
+        return self.source.missing
+
+    @property
+    def learns(self) -> bool:
+        return self.source.learns
+
+
 @dataclass(frozen=True)
 class Shipped:
     """A checkpoint that is there."""

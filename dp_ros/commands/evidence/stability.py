@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dp_ros.commands.evidence.contenders import BY_KEY, Contender
 from dp_ros.commands.evidence.evaluation import Evaluation, Starts, figures
 from dp_ros.commands.evidence.jobs import Job, Record, grouped
-from dp_ros.commands.evidence.sources import Kept, Trained
+from dp_ros.commands.evidence.sources import FromSource, Kept, Trained
 from dp_ros.commands.evidence.workbench import Workbench
 
 TABLE = 'stability'
@@ -22,7 +22,7 @@ POINTS = 60
 
 
 @dataclass(frozen=True)
-class Curves:
+class Curves(FromSource):
     """A job: what TensorBoard holds of a watched run."""
 
     method: str
@@ -32,14 +32,6 @@ class Curves:
     @property
     def key(self) -> dict[str, Any]:
         return {'method': self.method, 'step': None, 'origin': self.source.identity}
-
-    @property
-    def missing(self) -> str | None:
-        return self.source.missing
-
-    @property
-    def learns(self) -> bool:
-        return self.source.learns
 
     def run(self, bench: Workbench) -> Record:
         ready = self.source.ready(bench)
