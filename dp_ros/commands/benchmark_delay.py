@@ -149,7 +149,7 @@ def _done(jobs: Sequence[Job], workers: int) -> Any:
 
 
 def _read(file: Path) -> dict[str, Record]:
-    """The records so far, by name; a line that was cut off is passed over."""
+    """The records so far, by name, without lines that were cut off or are of an older form."""
     found: dict[str, Record] = {}
     if not file.is_file():
         return found
@@ -158,7 +158,8 @@ def _read(file: Path) -> dict[str, Record]:
             record = json.loads(line)
         except json.JSONDecodeError:
             continue
-        found[_name(record)] = record
+        if 'apart' in record:
+            found[_name(record)] = record
     return found
 
 

@@ -148,7 +148,7 @@ class GymJob:
             ],
             'limit': limit,
             'roughness': asdict(total),
-            'distances': [] if self.strategy.waits else compared.distances,
+            'apart': [] if self.strategy.waits else [asdict(a) for a in compared.apart],
             'ticks': sum(len(world.actions) for world in worlds),
             'idle_ticks': sum(waits.waited for waits in waiting),
         }

@@ -12,10 +12,9 @@ from dp_ros.core.seams import Roughness, Squares
 Record = Mapping[str, Any]
 
 FLIP = 30.0
-"""Mean distance of two plans [mm in the cell, px in gym] from which on the new one is another.
+"""Mean distance of the ways of two plans [mm in the cell, px in gym] from which on it is another.
 
-The thickness of the T's bar: a plan further off pushes at another place. See docs/delay.md for the
-distances of plans that only differ in their noise.
+The thickness of the T's bar: a way further off leads to another place to push at.
 """
 
 GYM_STEP_S = 0.1
@@ -36,8 +35,10 @@ def _row(task: str, strategy: str, delay: str, group: list[Record]) -> dict[str,
     low, high = binomtest(successes, len(episodes)).proportion_ci(method='wilson')
     roughness = sum((_roughness(record['roughness']) for record in group), Roughness())
     # The cell counts in metres, its accelerations stay in m/s^2.
-    distances = np.concatenate([record['distances'] for record in group])
-    distances = distances * (1e3 if task == 'cell' else 1.0)
+    unit = 1e3 if task == 'cell' else 1.0
+    pairs = [apart for record in group for apart in record['apart']]
+    ways = np.array([pair['way'] for pair in pairs]) * unit
+    timed = np.array([pair['timed'] for pair in pairs]) * unit
     durations = np.array([e['duration_s'] for e in episodes])
     placed = durations[[bool(e['success']) for e in episodes]]
     row = {
@@ -56,9 +57,10 @@ def _row(task: str, strategy: str, delay: str, group: list[Record]) -> dict[str,
         'seam_ratio': _number(roughness.ratio),
         'seam_ratio_raw': _number(roughness.raw_ratio),
         'interior': _number(roughness.interior),
-        'plan_distance': _mean(distances),
-        'flips': _mean(distances > FLIP),
-        'plans_compared': len(distances),
+        'ways_apart': _mean(ways),
+        'plans_apart': _mean(timed),
+        'flips': _mean(ways > FLIP),
+        'plans_compared': len(pairs),
         'idle_fraction': sum(r['idle_ticks'] for r in group)
         / max(1, sum(r['ticks'] for r in group)),
     }

@@ -1,4 +1,4 @@
-"""How well chunks are joined, told from what was commanded and from the plans on both sides.
+"""How well chunks are joined, told from what was commanded.
 
 Interpolation between waypoints changes its velocity at every waypoint, and a seam lies on one. So
 the acceleration around seams is held against that around the other waypoints: a plan that goes on
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dp_ros.core.stamped import ActionChunk, Array
+from dp_ros.core.stamped import Array
 
 Times = NDArray[np.int64]
 
@@ -106,22 +106,6 @@ def roughness(
         if waypoint % period_ns in phases and not near[window].any():
             plain += _squares(squares[window])
     return Roughness(felt, plain, _squares(squares[near]), _squares(squares[~near]))
-
-
-def plan_distance(old: ActionChunk | None, new: ActionChunk, axes: int) -> float | None:
-    """Mean distance of two plans over the times that both have, in the first `axes` components.
-
-    None where they share no time.
-    """
-    if old is None:
-        return None
-    rows = {stamp: i for i, stamp in enumerate(old.stamps_ns)}
-    shared = [(rows[t], i) for i, t in enumerate(new.stamps_ns) if t in rows]
-    if not shared:
-        return None
-    mine, theirs = (np.array(side) for side in zip(*shared))
-    gap = old.waypoints[mine, :axes] - new.waypoints[theirs, :axes]
-    return float(np.linalg.norm(gap, axis=1).mean())
 
 
 def _squares(values: Array) -> Squares:

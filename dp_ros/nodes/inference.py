@@ -29,7 +29,7 @@ from dp_ros.task import CartesianAction, load_task
 
 WARM_UP_CHUNKS = 3
 REPORT_PERIOD_S = 0.5
-LOOK_PERIOD_S = 0.05
+LOOK_PERIOD_S = 0.02
 # The next anchor is never further ahead than the horizons; if it is, time has been set back.
 CLOCK_SET_BACK_NS = 1_000_000_000
 

@@ -13,9 +13,10 @@ from dp_ros.core import rotations
 from dp_ros.core.asynchronous import Ask, AsynchronousPlanning
 from dp_ros.core.chunk import Verdict
 from dp_ros.core.mode import Mode
+from dp_ros.core.plans import Apart, chunks_apart
 from dp_ros.core.receding import Horizon, StopAndWait
 from dp_ros.core.robot import ArmStatus, RobotState
-from dp_ros.core.seams import Roughness, plan_distance, roughness
+from dp_ros.core.seams import Roughness, roughness
 from dp_ros.core.stamped import ActionChunk, Array, ObservationWindow, frozen_array
 from dp_ros.core.stream import CommandStream
 from dp_ros.sim import pusht
@@ -59,7 +60,7 @@ class Episode:
     """How an episode went.
 
     duration_s: until success, or the time limit; ending: 'placed', 'time limit', or why the stream
-    stopped; splices: chunks that took over from another; distances: of the plans at those [m];
+    stopped; splices: chunks that took over from another; apart: the two plans at those [m];
     ticks, idle_ticks: control periods since the first chunk, and those without an action to play;
     outrun: chunks whose delay was longer than foreseen, discarded; refused: by verdict.
     """
@@ -71,7 +72,7 @@ class Episode:
     ending: str
     splices: int
     roughness: Roughness
-    distances: tuple[float, ...]
+    apart: tuple[Apart, ...]
     ticks: int
     idle_ticks: int
     outrun: int
@@ -117,7 +118,7 @@ class DelayedRollout:
         self._first_ns: int | None = None
         self._played_until_ns = 0
         self._seams: list[tuple[int, ...]] = []
-        self._distances: list[float] = []
+        self._apart: list[Apart] = []
         self._commands: list[Array] = []
         self._idle_ticks = 0
         self._took_ms: list[float] = []
@@ -188,9 +189,9 @@ class DelayedRollout:
             self._first_ns = now_ns
         else:
             self._seams.append((now_ns, chunk.splice_ns))
-            distance = None if self._waits else plan_distance(before, chunk, POSITION_AXES)
-            if distance is not None:
-                self._distances.append(distance)
+            apart = None if self._waits else chunks_apart(before, chunk, POSITION_AXES)
+            if apart is not None:
+                self._apart.append(apart)
         # After its last action a chunk of stop-and-wait only holds the arm.
         self._played_until_ns = chunk.stamps_ns[-2] if self._waits else chunk.end_ns
         ahead = self._stream.ahead(now_ns)
@@ -250,7 +251,7 @@ class DelayedRollout:
                 self._seams,
                 passed,
             ),
-            distances=tuple(self._distances),
+            apart=tuple(self._apart),
             ticks=int(playing.sum()),
             idle_ticks=self._idle_ticks,
             outrun=self._planning.counts['discarded'],

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from dp_ros.core.plans import Apart, actions_apart
 from dp_ros.core.seams import Roughness, roughness
 from dp_ros.sim.rollout import Array, Environment, Plan, Seen
 from dp_ros.task import Horizons
@@ -106,18 +107,17 @@ class Waiting:
 class Compared:
     """A plan that also notes how far each new chunk lies from the one before it.
 
-    distances: the mean over the actions that both hold and that are still to be played.
+    apart: over the actions that are still to be played.
     """
 
     def __init__(self, plan: Plan, horizons: Horizons, delay_steps: int) -> None:
         self._plan, self._first = plan, horizons.now + delay_steps
-        self.distances: list[float] = []
+        self.apart: list[Apart] = []
 
     def __call__(self, seen: Seen) -> Array:
         plans = self._plan(seen)
         if seen.before is not None:
-            gap = np.linalg.norm(plans - seen.before, axis=-1)[:, self._first :]
-            known = np.isfinite(gap).any(axis=0)
-            if known.any():
-                self.distances.extend(gap[:, known].mean(axis=1).tolist())
+            pairs = zip(seen.before[:, self._first :], plans[:, self._first :], strict=True)
+            found = [actions_apart(old, new) for old, new in pairs]
+            self.apart += [apart for apart in found if apart is not None]
         return plans

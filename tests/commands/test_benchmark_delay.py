@@ -49,14 +49,15 @@ def test_a_latency_that_is_none_is_refused(text):
         latencies(text)
 
 
-def episode(seed, success, seams, distances, **more):
+def episode(seed, success, seams, ways, **more):
     squares = {'total': 4.0, 'count': 4}
     felt = {'total': seams, 'count': 4}
     return {
         'task': 'cell', 'strategy': 'switch', 'delay': '200', 'seed': seed, 'checkpoint': 'x',
         'charge': 'cpu', 'success': success, 'coverage_max': 0.96 if success else 0.5,
         'duration_s': 10.0 if success else 60.0, 'ending': 'placed' if success else 'time limit',
-        'splices': len(distances), 'distances': distances, 'ticks': 100, 'idle_ticks': 5,
+        'splices': len(ways), 'apart': [{'way': way, 'timed': 2 * way} for way in ways],
+        'ticks': 100, 'idle_ticks': 5,
         'outrun': 1, 'refused': {'late': 2}, 'took_ms': [10.0], 'delays_ms': [210.0],
         'roughness': {
             'seams': felt, 'waypoints': squares, 'near': felt, 'elsewhere': squares,
@@ -76,7 +77,8 @@ def test_a_row_pools_its_episodes():
     assert row['duration_of_successes_s'] == 10
     assert row['seam_ratio'] == pytest.approx(2)
     assert row['flips'] == 0.25
-    assert row['plan_distance'] == pytest.approx(20)
+    assert row['ways_apart'] == pytest.approx(20)
+    assert row['plans_apart'] == pytest.approx(40)
     assert row['idle_fraction'] == 0.05
     assert (row['outrun'], row['refused']) == (2, {'late': 4})
 

@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dp_ros.core import trajectory
-from dp_ros.core.seams import Roughness, Squares, plan_distance, roughness
-from dp_ros.core.stamped import ActionChunk
+from dp_ros.core.seams import Roughness, Squares, roughness
 
 TICK, STEP = 8_000_000, 100_000_000
 
@@ -78,26 +77,3 @@ def test_episodes_add_up_and_nothing_has_no_ratio():
     assert np.isnan(Roughness().ratio)
     short = roughness(np.arange(2, dtype=np.int64), np.zeros((2, 3)), [], [])
     assert short == Roughness()
-
-
-def chunk(first, values):
-    stamps = tuple(first * STEP + i * STEP for i in range(len(values)))
-    return ActionChunk(stamps, np.array(values, float))
-
-
-@given(st.integers(1, 8), st.integers(0, 7))
-def test_plans_that_agree_lie_nowhere_apart(count, later):
-    points = circle(20)
-    old, new = chunk(0, points[:8]), chunk(later, points[later : later + count])
-    assert plan_distance(old, new, 2) == 0
-
-
-def test_the_distance_is_the_mean_over_the_times_that_both_have():
-    old = chunk(0, [[0, 0, 9], [0, 0, 9], [0, 0, 9]])
-    new = chunk(1, [[3, 4, 0], [0, 1, 0], [50, 50, 0]])
-    assert plan_distance(old, new, 2) == pytest.approx(3.0)
-
-
-def test_plans_that_share_no_time_are_not_compared():
-    assert plan_distance(chunk(0, [[0, 0]]), chunk(5, [[0, 0]]), 2) is None
-    assert plan_distance(None, chunk(5, [[0, 0]]), 2) is None

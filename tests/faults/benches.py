@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from dp_ros import bringup
+import yaml
+
+from dp_ros import atomic, bringup
 from dp_ros.core.backoff import Backoff
 from dp_ros.paths import share
+from dp_ros.robot import load_robot
 from dp_ros.ros_process import Process
 from tests.faults.bench import OFTEN, Bench, TestProcess
 from tests.faults.proxy import Proxy
@@ -71,13 +74,23 @@ def _unmount(folder: Path) -> None:
 
 
 def cameras(domain: int, out: Path) -> Bench:
-    """From two cameras, whose processes can be told to fail."""
+    """From two cameras, whose processes can be told to fail; as watchful as with a real arm."""
     address = free_address()
+    robot = watchful(out / 'robot.yaml')
     graph = [
         TestProcess('camera', p.parameters, node=p.node) if p.executable == 'camera' else p
         for p in cell('image', address)
     ]
+    graph = [changed(p, {'robot': robot}) if 'robot' in p.parameters else p for p in graph]
     return Bench('cameras', bringup.supervised(graph), address, domain, out)
+
+
+def watchful(file: Path) -> Path:
+    """The cell's robot file, but for the patience with cameras: that of a real one."""
+    settings = yaml.safe_load(share('config', 'robots', 'ur5e_sim.yaml').read_text())
+    real = load_robot(share('config', 'robots', 'ur5e_realsense.yaml'))
+    atomic.write_text(file, yaml.safe_dump({**settings, 'blind_s': real.blind_s}))
+    return file
 
 
 def link(domain: int, out: Path) -> Bench:

@@ -75,7 +75,7 @@ def test_stop_and_wait_stands_while_it_thinks(cell):
     waiting = roll(cell, Script(), Latency(added_ns=200 * MS), waits=True, limit_s=6.0)
     assert waiting.ending == 'time limit'
     assert 0.3 < waiting.idle_ticks / waiting.ticks < 0.8
-    assert waiting.distances == ()
+    assert waiting.apart == ()
 
 
 def test_the_time_that_is_charged_is_the_thinking_time_and_what_is_added(cell):
@@ -112,15 +112,17 @@ def test_the_plan_knows_what_is_committed_from_the_second_chunk_on(cell):
 
 def test_plans_that_agree_are_joined_without_a_seam(cell):
     episode = roll(cell, Script(), Latency(added_ns=200 * MS))
-    assert len(episode.distances) >= 7
-    assert max(episode.distances) < 1e-9
+    assert len(episode.apart) >= 7
+    assert max(apart.timed for apart in episode.apart) < 1e-9
     assert episode.roughness.ratio < 1.4
 
 
 def test_plans_that_differ_are_told_apart(cell):
     calm = roll(cell, Script(), Latency(added_ns=200 * MS))
     torn = roll(cell, Script(other=4.0), Latency(added_ns=200 * MS))
-    assert np.array(torn.distances) == pytest.approx(0.04, abs=1e-6)
+    assert [apart.timed for apart in torn.apart] == pytest.approx(
+        [0.04] * len(torn.apart), abs=1e-6
+    )
     assert torn.roughness.ratio > 1.5 * calm.roughness.ratio
 
 

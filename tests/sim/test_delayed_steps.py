@@ -3,6 +3,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from dp_ros.core.plans import Apart
 from dp_ros.sim.delayed_steps import Compared, Recorded, Waiting
 from dp_ros.sim.rollout import Seen, rollout
 from dp_ros.task import Horizons
@@ -97,7 +98,7 @@ def test_equal_plans_lie_nowhere_apart_and_others_by_their_mean():
     before = np.full_like(first, np.nan)
     before[:, :-4] = first[:, 4:]
     compared(Seen(np.zeros((1, 2, 2)), {}, before))
-    assert compared.distances == [0.0]
+    assert compared.apart == [Apart(0.0, 0.0)]
 
 
 def test_the_prefix_that_is_played_anyway_does_not_count():
@@ -110,4 +111,4 @@ def test_the_prefix_that_is_played_anyway_does_not_count():
     before = np.zeros((1, 16, 2))
     before[:, 12:] = np.nan
     compared(Seen(np.zeros((1, 2, 2)), {}, before))
-    assert compared.distances == [0.0]
+    assert compared.apart == [Apart(0.0, 0.0)]
