@@ -5,9 +5,10 @@ on tensors and on numpy arrays alike (Samples). The toy in tests/learning/test_t
 exact score.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Protocol
+from typing import Any, ClassVar, Generic
 
 import numpy as np
 import torch
@@ -78,32 +79,15 @@ class Denoising(Generic[Samples]):
         return output.detach(), product
 
 
-class Transition(Protocol):
-    """How a chunk comes to be, and what it needs for that."""
+@dataclass(frozen=True, kw_only=True)
+class Transition(ABC):
+    """How a chunk comes to be, and what it needs for that.
 
-    @property
-    def samples(self) -> int:
-        """How many samples n of noise one chunk takes."""
+    samples: how many samples n of noise one chunk takes; pins: whether it goes on from what is
+    certain, and is void if that did not come to be; differentiates: whether `Denoising.pulled` is
+    called.
+    """
 
-    @property
-    def pins(self) -> bool:
-        """Whether a chunk goes on from what is certain: it is void if that did not come to be."""
-
-    @property
-    def differentiates(self) -> bool:
-        """Whether `Denoising.pulled` is called."""
-
-    def __call__(
-        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
-    ) -> Samples:
-        """Noise (B, n, T_p, A) -> clean chunks (B, T_p, A). Without `committed` they are free."""
-
-
-@dataclass(frozen=True)
-class Switch:
-    """The new chunk knows nothing of the one before. fade: as for CleanPrefix."""
-
-    fade: int = 0
     samples: int = 1
     pins: ClassVar[bool] = False
     differentiates: ClassVar[bool] = False
@@ -111,12 +95,32 @@ class Switch:
     def __call__(
         self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
     ) -> Samples:
-        clean = denoising.sample(noise[:, 0])
-        return clean if committed is None else _faded(clean, committed, self.fade)
+        """Noise (B, n, T_p, A) -> clean chunks (B, T_p, A). Without `committed` they are free."""
+        if committed is None:
+            return denoising.sample(noise[:, 0])
+        return self._join(denoising, noise, committed)
+
+    @abstractmethod
+    def _join(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
+    ) -> Samples:
+        """The chunks that take over from what is committed."""
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Switch(Transition):
+    """The new chunk knows nothing of the one before. fade: as for CleanPrefix."""
+
+    fade: int = 0
+
+    def _join(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
+    ) -> Samples:
+        return _faded(denoising.sample(noise[:, 0]), committed, self.fade)
+
+
+@dataclass(frozen=True)
+class Ensemble(Transition):
     """Temporal ensembling (Zhao et al. 2023, ACT): the mean of all plans that cover a time.
 
     Plan i has the weight exp(-decay i), i = 0 being the oldest. What is committed is the mean of
@@ -126,16 +130,11 @@ class Ensemble:
     """
 
     decay: float = 0.01
-    samples: int = 1
-    pins: ClassVar[bool] = False
-    differentiates: ClassVar[bool] = False
 
-    def __call__(
-        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    def _join(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
     ) -> Samples:
         clean = denoising.sample(noise[:, 0])
-        if committed is None:
-            return clean
         new = _like(clean, self.shares(clean.shape[1], committed.executed))[:, None]
         mean = new * clean + (1 - new) * committed.target
         return prefix.pinned(clean, mean, committed.weights > 0)
@@ -149,7 +148,7 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
-class Replacement:
+class Replacement(Transition):
     """Inpainting: what is committed is noised to each step's level and replaces the sample there.
 
     After RePaint (Lugmayr et al. 2022), without its resampling: a heuristic, for the rest of the
@@ -158,15 +157,11 @@ class Replacement:
 
     soft: bool = True
     seed: int = 0
-    samples: int = 1
     pins: ClassVar[bool] = True
-    differentiates: ClassVar[bool] = False
 
-    def __call__(
-        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    def _join(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
     ) -> Samples:
-        if committed is None:
-            return denoising.sample(noise[:, 0])
         target, random = committed.target, np.random.default_rng(self.seed)
         chosen = committed.weights if self.soft else committed.weights >= 1
         weights = (1.0 * chosen)[:, None]
@@ -182,7 +177,7 @@ class Replacement:
 
 
 @dataclass(frozen=True)
-class Guided:
+class Guided(Transition):
     """Real-time chunking: each step is steered towards what is committed (arXiv 2506.07339).
 
     Written there for flows; for diffusion with a = sqrt(abar), s = sqrt(1 - abar) time is
@@ -195,19 +190,15 @@ class Guided:
 
     beta: float = 10.0
     sd: float = 0.2
-    samples: int = 1
     pins: ClassVar[bool] = True
     differentiates: ClassVar[bool] = True
 
-    def __call__(
-        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    def _join(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
     ) -> Samples:
-        if committed is None:
-            return denoising.sample(noise[:, 0])
-        given = committed
 
         def steered(x: Samples, step: int) -> Samples:
-            return self._steered(denoising, given, x, step)
+            return self._steered(denoising, committed, x, step)
 
         clean = denoising.sample(noise[:, 0], steered)
         return prefix.pinned(clean, committed.target, committed.pinned)
@@ -235,21 +226,17 @@ class Guided:
 
 
 @dataclass(frozen=True)
-class Coherent:
+class Coherent(Transition):
     """Of several samples the one that agrees best with the plan before (BID, arXiv 2408.17355).
 
     The backward term alone: the weighted distance to what is committed. No gradient is needed.
     """
 
     samples: int = 16
-    pins: ClassVar[bool] = False
-    differentiates: ClassVar[bool] = False
 
-    def __call__(
-        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    def _join(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
     ) -> Samples:
-        if committed is None:
-            return denoising.sample(noise[:, 0])
         batch, samples = noise.shape[:2]
         flat = noise.reshape(batch * samples, *noise.shape[2:])
         clean = denoising.sample(flat).reshape(noise.shape)
@@ -259,7 +246,7 @@ class Coherent:
 
 
 @dataclass(frozen=True)
-class CleanPrefix:
+class CleanPrefix(Transition):
     """The network goes on from what is certain, as it was trained to (learning/prefix.py).
 
     At each step it is given what is certain without noise, and told so. What was seen since then
@@ -268,18 +255,14 @@ class CleanPrefix:
     """
 
     fade: int = 2
-    samples: int = 1
     pins: ClassVar[bool] = True
-    differentiates: ClassVar[bool] = False
 
-    def __call__(
-        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
+    def _join(
+        self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
     ) -> Samples:
         masked = denoising.masked
         if masked is None:
             raise ValueError(prefix.NOT_TRAINED)
-        if committed is None:
-            return denoising.sample(noise[:, 0])
         target, mask = committed.target, committed.pinned
 
         def denoise(x: Samples, step: int) -> Samples:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dp_ros import yamlfile
 from dp_ros.learning import checkpoint, prefix
+from dp_ros.learning.committed import Committed
 from dp_ros.learning.engine import Engine
 from dp_ros.learning.initial_weights import take_over
 from dp_ros.learning.observations import Observations
@@ -135,8 +136,11 @@ def test_fine_tuning_begins_with_the_same_function_whatever_the_mask(pair, windo
 def test_a_policy_without_a_prefix_says_how_to_get_one(pair, windows):
     plain = pair[0]
     denoising = plain.denoising(plain.condition(torch.zeros(1, 2, 2), None))
+    committed = Committed(torch.zeros(1, 8, 2), torch.ones(8), 4)
     with pytest.raises(ValueError, match=r'not trained with a clean prefix.*prefix: \{most: 4\}'):
-        CleanPrefix()(denoising, torch.zeros(1, 1, 8, 2), None)
+        CleanPrefix()(denoising, torch.zeros(1, 1, 8, 2), committed)
+    with pytest.raises(ValueError, match='not trained with a clean prefix'):
+        plain.check_transition(CleanPrefix())
     observations, actions, noise, steps = draws(plain, windows)
     with pytest.raises(ValueError, match='not trained with a clean prefix'):
         plain.loss(observations, actions, noise, steps, delays=torch.ones(8, dtype=torch.int64))
