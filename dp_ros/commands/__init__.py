@@ -1,1 +1,1 @@
-"""What the sub-commands of dp-ros do; cli.py only reads the command line."""
+"""What the sub-commands of dp-ros do; cli/ only reads the command line."""

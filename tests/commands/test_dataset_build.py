@@ -1,6 +1,7 @@
 """dp-ros dataset build, as a person types it."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -116,6 +117,12 @@ def test_bags_of_another_recorder_need_task_and_robot(root, tmp_path, fails, dp_
     assert (code, 'bags: 1 of 1' in told) == (0, True), told
 
 
+def test_ray_that_is_not_installed_is_a_sentence(root, tmp_path, fails, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    told = fails('dataset', 'build', root, '-o', tmp_path / 'set', '--ray', 'local')
+    assert told.endswith("pip install 'dp_ros[ray]'")
+
+
 def test_a_robot_without_the_camera_is_named(tmp_path, fails):
     bag = drawn_bags.record(tmp_path / 'bag', task(NEAR), ROBOT, 1.0)
     told = fails('dataset', 'build', bag, '-o', tmp_path / 'set')
@@ -135,6 +142,6 @@ def test_no_bag_at_all_is_a_sentence(tmp_path, fails):
 
 
 def test_the_command_line_offers_every_commander():
-    from dp_ros.cli import Commander
+    from dp_ros.cli.datasets import Commander
 
     assert [one.value for one in Commander] == [one.value for one in CommandedBy]

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from dp_ros.cli.options import console
 
 app = typer.Typer(
     help='Measure: what latency costs, and how good policies are.', no_args_is_help=True
 )
-console = Console()
 
 
 @app.callback()
