@@ -41,6 +41,8 @@ CONTENDERS = (
     ),
     Contender('lstm_gmm_velocity', 'LSTM-GMM', f'{BASELINES}_lstm_gmm_velocity', 'velocity'),
     Contender('ibc_velocity', 'IBC', f'{BASELINES}_ibc_velocity', 'velocity'),
+    Contender('cnn_plain', 'Diffusion, CNN, plain features', 'pusht_gym_cnn_plain'),
+    Contender('bet_plain', 'BET, plain features', f'{BASELINES}_bet_plain'),
     Contender('mlp', 'Diffusion, MLP', 'pusht_gym'),
 )
 """In the order of work: what is most wanted, and cheapest, comes first."""

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from dp_ros import atomic
-from dp_ros.commands.evidence import horizons, methods, modes, pictures, samplers, stability
+from dp_ros.commands.evidence import (
+    dimensions,
+    horizons,
+    methods,
+    modes,
+    pictures,
+    samplers,
+    stability,
+)
 from dp_ros.commands.evidence.jobs import Job, Record
 from dp_ros.commands.markers import put_between
 from dp_ros.sim.stem import SIDES
@@ -14,7 +22,7 @@ from dp_ros.sim.stem import SIDES
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], str]]
 BEGIN, END = '<!-- dp-ros benchmark evidence: begin -->', '<!-- dp-ros benchmark evidence: end -->'
-LABELS = ('method', 'seed', 'sampler', 'steps', 'varied', 'value', 'step')
+LABELS = ('method', 'seed', 'sampler', 'steps', 'varied', 'value', 'step', 'task')
 
 
 def write(page: Path, records: Mapping[str, Sequence[Record]], open_jobs: Sequence[Job]) -> None:
@@ -61,9 +69,12 @@ def _not_run(jobs: Sequence[Job]) -> str:
     return '### Not run yet\n\n' + '\n'.join(lines)
 
 
+TOLD = ('method', 'sampler', 'varied', 'task')
+
+
 def _what(job: Job) -> str:
     key = job.key if job.missing is None else {'method': job.table}
-    return str(key.get('method') or key.get('sampler') or key.get('varied'))
+    return str(next(key[label] for label in TOLD if label in key))
 
 
 def _number(name: str, form: str) -> Callable[[Row], str]:
@@ -140,6 +151,18 @@ TABLES: dict[str, tuple[str, Callable[[Sequence[Record]], list[dict[str, Any]]],
         ('best score', _number('best', '.3f')),
         ('mean score of the last four', _number('late', '.3f')),
         ('change from one to the next, late', _number('jump', '.3f')),
+    )),
+    'dimensions': ('Dimensions', dimensions.rows, (
+        ('action', _text('title')),
+        ('chunk', _text('size')),
+        ('observed', _text('observed')),
+        ('parameters', _number('parameters', ',')),
+        ('demonstrations', _text('demonstrations')),
+        ('training steps', _text('training_steps')),
+        ('episodes', _text('episodes')),
+        ('success (95 %)', _rate('success')),
+        ('duration [s]', _number('duration_s', '.1f')),
+        ('chunk [ms]', _number('chunk_ms', '.1f')),
     )),
 }  # fmt: skip
 """Of each table: its heading, rows from records, and columns."""

@@ -143,6 +143,23 @@ def stability(path: Path, rows: Sequence[Row]) -> None:
         grid[0, 0].legend(frameon=False)
 
 
+def dimensions(path: Path, rows: Sequence[Row]) -> None:
+    """Success, and the time of a chunk, over the numbers in an action."""
+    with _figure(path, (11, 1.5 + 0.5 * len(rows))) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        for place, row in enumerate(rows):
+            low, middle, high = (100 * row['success'][part] for part in ('low', 'share', 'high'))
+            left.plot([low, high], [place, place], color=DIFFUSION, linewidth=1.6)
+            left.plot(middle, place, 'o', color=DIFFUSION, markersize=6)
+            right.barh(place, row['chunk_ms'], height=0.4, color=BASELINE)
+        left.set_yticks(range(len(rows)), [f'{row["size"]}: {row["title"]}' for row in rows])
+        left.invert_yaxis()
+        left.set(xlabel='success [% of episodes, 95 % interval]', xlim=(-3, 103))
+        right.set(xlabel='processor time of a chunk [ms]')
+        for axis in (left, right):
+            _plain(axis)
+
+
 def _curve(axis: Axes, points: Sequence[Sequence[float]], colour: str, label: str | None) -> None:
     if points:
         axis.plot(*np.array(points).T, color=colour, linewidth=1.4, label=label,
@@ -192,4 +209,5 @@ DRAW: dict[str, Callable[[Path, Sequence[Row]], None]] = {
     'horizons': horizons,
     'modes': modes,
     'stability': stability,
+    'dimensions': dimensions,
 }

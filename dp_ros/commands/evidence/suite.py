@@ -10,13 +10,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from dp_ros.commands.evidence import horizons, methods, modes, page, samplers, stability, store
+from dp_ros.commands.evidence import (
+    dimensions,
+    horizons,
+    methods,
+    modes,
+    page,
+    samplers,
+    stability,
+    store,
+)
 from dp_ros.commands.evidence.contenders import CONTENDERS, Contender
 from dp_ros.commands.evidence.evaluation import Starts
 from dp_ros.commands.evidence.jobs import Job, Record, name
 from dp_ros.commands.evidence.workbench import DEMONSTRATIONS, Workbench
 
-TABLES = ('methods', 'samplers', 'horizons', 'modes', 'stability')
+TABLES = ('methods', 'samplers', 'horizons', 'modes', 'stability', 'dimensions')
 LEARNING = ('methods', 'modes', 'stability')
 SEEDS = 3
 TELL_EVERY_S = 120.0
@@ -39,6 +48,7 @@ class Choice:
     def jobs(self) -> list[Job]:
         """In the order of work: however early it is interrupted, what matters most is there."""
         found = [*methods.people(), *samplers.jobs(self.starts), *horizons.jobs(self.starts)]
+        found += dimensions.jobs(self.starts)
         for seed in range(self.seeds):
             found += methods.jobs(self.contenders, seed, self.starts)
             if seed == 0:
