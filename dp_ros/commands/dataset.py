@@ -89,10 +89,12 @@ def correct(
 
         counts = demonstrations.Yield()
         world = make()
-        plan = planner(loaded.policy, seed, joining(transition), delay_steps)
+        joined = joining(transition)
+        plan = planner(loaded.policy, seed, joined, delay_steps)
         cell = world.cell if task.cameras else world
         takeovers = demonstrations.correct(
-            world, cell, plan, horizons, count, seed, counts, delay_steps
+            world, cell, plan, horizons, count, seed, counts, delay_steps,
+            pins=joined is not None and joined.pins,
         )
         _save_demonstrations(out, takeovers, task.cameras, count, 1, console)
     console.print(f'the expert finished {counts.succeeded} and failed {counts.failed} times')

@@ -1,7 +1,7 @@
 """Demonstrations by the scripted expert, and its corrections of a policy's mistakes."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -57,8 +57,13 @@ def demonstrate(env: PushTCell, seed: int, noise_m: float = 0.0) -> Episode | No
     return _finish(env, seed, noise_m)
 
 
-def _finish(env: PushTCell, seed: int, noise_m: float) -> Episode | None:
-    """The expert from where `env` is until it is done; None when it fails."""
+def _finish(
+    env: PushTCell, seed: int, noise_m: float, committed: Sequence[np.ndarray] = ()
+) -> Episode | None:
+    """The expert from where `env` is until it is done; None when it fails.
+
+    committed: actions (2,) that are played before it can do anything.
+    """
     expert = Expert(np.random.default_rng((seed, _EXPERT_STREAM)), noise_m)
     observation, best = env.observation, 0.0
     states: list[np.ndarray] = []
@@ -67,7 +72,8 @@ def _finish(env: PushTCell, seed: int, noise_m: float) -> Episode | None:
     while not expert.done:
         if len(states) == STEP_LIMIT:
             return None
-        action = expert.act(observation)
+        first = len(states) < len(committed)
+        action = committed[len(states)] if first else expert.act(observation)
         states.append(observation)
         actions.append(action)
         positions.append(env.cell.qpos)
@@ -148,6 +154,7 @@ def correct(
     seed: int,
     counts: Yield | None = None,
     delay_steps: int = 0,
+    pins: bool = False,
 ) -> Iterator[Episode]:
     """`count` takeovers: the policy runs for a while or until stuck, then the expert finishes.
 
@@ -155,13 +162,19 @@ def correct(
     as HG-DAgger's takeovers, Kelly et al. 2019). The policy sees `world`, the expert `cell`, which
     is the same one with the truth. An episode that the policy has solved when its time is up is
     passed over, not counted as failed.
+
+    pins: the policy goes on from what is committed, and shall learn to leave it: the expert takes
+    over after the `delay_steps` actions that are played anyway, and they are kept, too. Without
+    them, a policy whose arm stands still would only ever see a plan to stand be followed by more
+    of it.
     """
     counts = counts or Yield()
     while count:
         rng = np.random.default_rng((seed, 2))
         lock_step = LockStep([world], [world.reset(seed)], plan, horizons, delay_steps)
         if not _lead(lock_step, cell, int(rng.integers(*_LEAD_STEPS))):
-            episode = _finish(cell, seed, noise_m=0.0)
+            committed = lock_step.committed(0) if pins else ()
+            episode = _finish(cell, seed, 0.0, committed)
             counts.note(seed, episode)
             if episode is not None:
                 count -= 1

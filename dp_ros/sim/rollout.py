@@ -94,13 +94,23 @@ class LockStep:
         if turn == 0:
             self._old = self._new
             self._new = dict(zip(running, self._plan(self._seen(running)), strict=True))
-        chunks, due = self._new, self._horizons.now + turn
-        if self._old and turn < self._delay_steps:
-            chunks, due = self._old, due + self._horizons.action
         for i in running:
-            self._vectors[i].append(self._environments[i].step(chunks[i][due]))
+            self._vectors[i].append(self._environments[i].step(self._due(i, turn)))
             self._images[i].append(self._environments[i].images if self._is_seen() else {})
         self._step += 1
+
+    def committed(self, i: int) -> list[Array]:
+        """The next actions (A,) of environment i that a plan made now comes too late for."""
+        if not self._new:
+            return []
+        turn = self._step % self._horizons.action or self._horizons.action
+        return [self._due(i, turn + ahead) for ahead in range(self._delay_steps)]
+
+    def _due(self, i: int, turn: int) -> Array:
+        """What environment i plays `turn` steps after its newest plan was begun."""
+        if self._old and turn < self._delay_steps:
+            return self._old[i][self._horizons.now + turn + self._horizons.action]
+        return self._new[i][self._horizons.now + turn]
 
     def _is_seen(self) -> bool:
         """Whether a window will hold what this step leads to; other frames are not taken."""

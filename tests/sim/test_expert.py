@@ -118,6 +118,16 @@ def test_the_expert_corrects_a_policy_that_gets_nowhere(env, delay_steps):
     np.testing.assert_allclose(episode.state[0, 2:4], start.block[:2], atol=1e-3)
 
 
+def test_a_policy_that_goes_on_from_what_is_committed_is_shown_how_to_leave_it(env):
+    sizes = Horizons(observation=2, prediction=16, action=8)
+    (episode,) = correct(env, env, stand_still, sizes, 1, seed=7, delay_steps=3, pins=True)
+    # Where it stands it stays while it thinks; then the expert moves.
+    rests = np.linalg.norm(episode.action - episode.state[0, :2], axis=1)
+    assert rests[:3].max() < 2e-3
+    assert rests[3:].min() > 5e-3
+    assert episode.coverage_max > 0.95
+
+
 def test_what_the_policy_solves_alone_is_passed_over(env, monkeypatch):
     """A policy that solves seed 40 as the expert would, and then does nothing any more."""
     monkeypatch.setattr(demonstrations, '_LEAD_STEPS', (399, 400))

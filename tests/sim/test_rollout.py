@@ -3,7 +3,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from dp_ros.sim.rollout import Outcome, rollout
+from dp_ros.sim.rollout import LockStep, Outcome, rollout
 from dp_ros.task import Horizons
 
 SIZES = Horizons(observation=3, prediction=8, action=4, first=-2)
@@ -146,3 +146,22 @@ def test_a_policy_is_told_the_plan_that_is_being_played():
     assert second.before[0, :, 0].tolist()[:4] == [104, 105, 106, 107]
     assert third.before[0, :, 0].tolist()[:4] == [204, 205, 206, 207]
     assert np.isnan(second.before[0, 4:]).all()
+
+
+@pytest.mark.parametrize('delay_steps', [0, 1, 2])
+def test_what_is_committed_is_what_is_played_next(delay_steps):
+    world, random = Counter(100), np.random.default_rng(0)
+
+    def plan(seen):
+        return random.normal(size=(1, 8, 1))
+
+    driven = LockStep([world], [world.reset(0)], plan, SIZES, delay_steps)
+    assert driven.committed(0) == []
+    foretold = {}
+    for step in range(1, 40):
+        driven.step([0])
+        foretold[step] = [float(action[0]) for action in driven.committed(0)]
+    for step, actions in foretold.items():
+        if step % SIZES.action == 0 and step + delay_steps < 40:
+            assert actions == world.played[step : step + delay_steps]
+            assert len(actions) == delay_steps
