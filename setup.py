@@ -100,6 +100,8 @@ setup(
         'examples': ['scikit-learn'],
         # Writes episodes for its viewer (dataset show --rerun); 170 MB.
         'rerun': ['rerun-sdk'],
+        # Data sets built by the machines of a cluster (dataset build --ray); 270 MB.
+        'ray': ['ray'],
         'test': [
             'hypothesis',
             'import-linter',
@@ -128,7 +130,7 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'dp-ros = dp_ros.cli:main',
+            'dp-ros = dp_ros.cli.program:main',
             'calibrate_servo = dp_ros.nodes.calibrate_servo:main',
             'camera = dp_ros.nodes.camera:main',
             'executor = dp_ros.nodes.executor:main',

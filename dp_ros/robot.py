@@ -200,6 +200,11 @@ class Robot(yamlfile.Settings):
         gt=0,
         description='the arm holds when the policy lacks a stream that it needs for so long',
     )
+    clock_tolerance_s: float = Field(
+        default=0.05,
+        gt=0,
+        description="how far the policy's clock may differ from the executor's",
+    )
     cartesian: CartesianLimits
     joint: JointLimits
 
@@ -225,6 +230,11 @@ class Robot(yamlfile.Settings):
     def lead_ns(self) -> int:
         """How much sooner than due a policy's actions are sent [ns]."""
         return round(self.arm.lead_s * 1e9)
+
+    @property
+    def clock_tolerance_ns(self) -> int:
+        """How far the policy's clock may differ from the executor's [ns]."""
+        return round(self.clock_tolerance_s * 1e9)
 
     def latency_ns(self, topic: str) -> int:
         """How far the header stamps of `topic` lie behind the capture [ns]."""

@@ -73,6 +73,10 @@ def build(
         Path | None, typer.Option(help='Of the audit; default: config/audit.yaml, as it ships.')
     ] = None,
     workers: Processes = CORES,
+    ray: Annotated[
+        str | None,
+        typer.Option(help='Do it on Ray: local, auto (the cluster here), or its address.'),
+    ] = None,
 ) -> None:
     """Make a data set of recorded episodes; an interrupted build goes on where it stopped."""
     from dp_ros.commands import dataset_build as command
@@ -81,13 +85,18 @@ def build(
     robot_file = shipped(robot, ROBOTS) if robot else None
     audited = None if force else thresholds or share('config', 'audit.yaml')
     command.run(
-        bags, out, task_file, robot_file, commanded_by.value, audited, workers, console
+        bags, out, task_file, robot_file, commanded_by.value, audited, workers, ray, console
     )  # fmt: skip
 
 
 @app.command()
 def generate(
-    task: Annotated[str, typer.Argument(help='pusht_cell, pusht_cell_image or two_arcs.')],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help='pusht_cell, pusht_cell_image, two_arcs, ur5e_reach or two_arms_carry.'
+        ),
+    ],
     out: Out,
     episodes: Annotated[int, typer.Option(min=2, help='How many that succeed.')] = 250,
     seed: Seed = 0,

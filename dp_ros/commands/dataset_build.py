@@ -13,6 +13,7 @@ from dp_ros.data.audit import load_thresholds
 from dp_ros.data.dataset_part import Choices, Job, Part
 from dp_ros.data.episode_steps import CommandedBy
 from dp_ros.data.replay_buffer import DatasetError
+from dp_ros.data.task_pools import Pool, Processes, Ray
 from dp_ros.robot import load_robot
 from dp_ros.task import Task, load_task
 
@@ -25,12 +26,16 @@ def run(
     commanded_by: str,
     thresholds_file: Path | None,
     workers: int,
+    ray: str | None,
     console: Console,
 ) -> None:
     """Build the set `out` of the bags at `paths`; raises BagError, DatasetError, ConfigError.
 
     thresholds_file: of the audit, None: no bag is left out for what it would complain of.
+    ray: address of the Ray cluster that does it, None: `workers` processes of this machine. Raises
+    ImportError where Ray is asked for and not installed.
     """
+    pool = Processes(workers) if ray is None else Ray(ray, workers)
     task = load_task(task_file) if task_file else None
     robot = load_robot(robot_file) if robot_file else None
     chosen = bag_choice.choose(paths, task, robot)
@@ -40,13 +45,13 @@ def run(
     if chosen.thrown_away:
         console.print(f'bags in a trash folder, passed by: {chosen.thrown_away}')
     try:
-        parts = _built(jobs, out, workers, console)
+        parts = _built(jobs, out, pool, console)
     except OSError as error:
         raise dataset_build.disk_refused(error, out) from None
     _report(parts, out, task_file, chosen.task, console)
 
 
-def _built(jobs: list[Job], out: Path, workers: int, console: Console) -> list[Part]:
+def _built(jobs: list[Job], out: Path, pool: Pool, console: Console) -> list[Part]:
     """Make the parts and, of them, the set."""
     columns = (
         TextColumn('{task.description}'),
@@ -55,9 +60,9 @@ def _built(jobs: list[Job], out: Path, workers: int, console: Console) -> list[P
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        made = dataset_build.make_parts(jobs, workers)
-        drawn = bar.track(made, total=len(jobs), description='bags read')
-        parts = dataset_build.without_copies(list(drawn))
+        made = dataset_build.make_parts(jobs, pool)
+        drawn = dict(bar.track(made, total=len(jobs), description='bags read'))
+        parts = dataset_build.without_copies([drawn[index] for index in range(len(jobs))])
         if not any(part.stretches for part in parts):
             dataset_build.forget(out)
             told = [*_left_out(parts), f'{out} was not written: no bag yields an episode']

@@ -81,6 +81,7 @@ class Event(enum.Enum):
     BLIND = 'the policy sees too little to go on'
     REFUSED = 'a chunk was refused'
     CLOCK_JUMPED = 'the clock jumped'
+    CLOCKS_DIFFER = 'the clocks of policy and executor differ'
     UNKNOWN_STATE = 'the arm does not say where it is'
     LINK_LOST = 'the link to the arm was lost'
     RECOVERED = 'recovered by request'
@@ -102,6 +103,7 @@ TRANSITIONS: dict[Event, dict[Mode, Mode]] = {
     Event.BLIND: {Mode.POLICY: Mode.HOLDING},
     Event.REFUSED: {Mode.POLICY: Mode.HOLDING},
     Event.CLOCK_JUMPED: dict.fromkeys(COMMANDED, Mode.HOLDING),
+    Event.CLOCKS_DIFFER: {Mode.POLICY: Mode.HOLDING},
     Event.UNKNOWN_STATE: dict.fromkeys((*COMMANDED, Mode.RECOVERING), Mode.HOLDING),
     Event.LINK_LOST: dict.fromkeys(_ANY, Mode.FAULT),
     Event.RECOVERED: dict.fromkeys(STOPS, Mode.HOLDING),

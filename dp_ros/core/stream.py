@@ -73,6 +73,7 @@ class CommandStream:
         self._trail = Trail(config.back_ns)
         self._stopped_ns = 0
         self._way_ns = 0
+        self._clocks_fault = ''
         self._foresight_ns = round(config.limits.foresight(config.period_s) * 1e9)
 
     def arm(self, now_ns: int, state: RobotState) -> str | None:
@@ -82,6 +83,8 @@ class CommandStream:
         refusal = self.mode.refusal(Call.ARM) or standstill(state.status, state.detail)
         if refusal:
             return refusal
+        if self._clocks_fault:
+            return f'{Event.CLOCKS_DIFFER.value}: {self._clocks_fault}'
         if self._motion is not None and not self._motion.still:
             return 'the arm is still braking; arm it once it stands'
         # An arm that is held stays where it was sent to: a restart from its reading would jump.
@@ -202,6 +205,13 @@ class CommandStream:
         """The clock that everything is due by cannot be trusted."""
         self._gives_back = False
         self.mode = self.mode.after(Event.CLOCK_JUMPED, detail)
+
+    def clocks_differ(self, fault: str) -> None:
+        """The policy's clock against ours: until `fault` is '', the policy must not command."""
+        self._clocks_fault = fault
+        if fault:
+            self._gives_back = False
+            self.mode = self.mode.after(Event.CLOCKS_DIFFER, fault)
 
     def link_lost(self, detail: str) -> None:
         """The arm cannot be reached any more."""

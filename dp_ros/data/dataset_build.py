@@ -5,14 +5,8 @@ on from them.
 """
 
 import errno
-import os
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +17,7 @@ from dp_ros.data import dataset_part, replay_buffer
 from dp_ros.data.dataset_part import BLOCK, OPERATOR, STAMP, STEPS, Choices, Job, Part
 from dp_ros.data.frames import FrameStore
 from dp_ros.data.replay_buffer import DatasetError, StoreWriter
+from dp_ros.data.task_pools import Pool, PoolError
 from dp_ros.task import Task
 
 PROVENANCE = 'provenance'
@@ -42,24 +37,18 @@ def jobs(bags: Sequence[Path], out: Path, choices: Choices) -> list[Job]:
     return [Job(bag, folder / dataset_part.identity(bag, choices), choices) for bag in bags]
 
 
-def make_parts(made: Sequence[Job], workers: int) -> Iterator[Part]:
-    """The parts of all jobs, in their order, by so many processes; raises OSError."""
-    if workers == 1 or len(made) == 1:
-        yield from map(dataset_part.make, made)
-        return
-    # Spawned, not forked: zarr runs threads of its own.
-    pool = ProcessPoolExecutor(
-        min(workers, len(made)), get_context('spawn'), initializer=_begin_worker
-    )
+def make_parts(made: Sequence[Job], pool: Pool) -> Iterator[tuple[int, Part]]:
+    """(index of its job, part) as `pool` makes them; raises OSError, DatasetError."""
     try:
-        yield from pool.map(dataset_part.make, made)
-    except BrokenProcessPool:
-        raise DatasetError(
-            'a process ended without a word, as for want of memory; run it again with fewer '
-            '--workers: the parts that are made are kept'
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+        for index, part in pool(dataset_part.make, made):
+            if not dataset_part.is_here(made[index].part):
+                raise DatasetError(
+                    f'the part of {made[index].bag} was made, but {made[index].part} is not here: '
+                    f'bags and set must lie on a disk that all machines share, at the same path'
+                )
+            yield index, part
+    except PoolError as error:
+        raise DatasetError(f'{error}: the parts that are made are kept') from None
 
 
 def without_copies(parts: Sequence[Part]) -> list[Part]:
@@ -145,17 +134,3 @@ def disk_refused(error: OSError, out: Path) -> DatasetError:
         cure = 'make room' if full else 'mend that'
         told += f'. The parts that are made are kept in {kept}; {cure} and run it again'
     return DatasetError(told)
-
-
-def _begin_worker() -> None:
-    """Ctrl-C is the parent's affair; but where it was killed, nobody gives work any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, name='parent', daemon=True).start()

@@ -1,10 +1,12 @@
 """One bag's share of a data set, kept in a folder of its own until the set is whole.
 
 PART/steps is a replay buffer of the bag's stretches; PART/part.json says what became of the bag
-and stands there only when all of it is on disk.
+and stands there only when all of it is written. A part that is damaged is made anew.
 """
 
+import errno
 import hashlib
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +30,7 @@ OPERATOR, STAMP = 'operator', 'stamp'
 """Further arrays of the set: 1 where a person commanded, else 0; time of each step [ns]."""
 
 # Parts made by another version of this file are made anew.
-VERSION = 1
+VERSION = 2
 # Steps, with their frames, that are held in memory before they are written.
 BLOCK = 16
 
@@ -51,6 +53,8 @@ class Part(yamlfile.Settings):
     unlabelled: int = Field(default=0, description='steps without a command at their end')
     refused: dict[str, int] = Field(default_factory=dict, description='steps without a window')
     fingerprint: str = Field(default='', description='of its samples, if it was audited')
+    files: int = Field(default=0, description='of its replay buffer')
+    size: int = Field(default=0, description='of those files together [bytes]')
 
     @property
     def steps(self) -> int:
@@ -94,17 +98,42 @@ def identity(bag: Path, choices: Choices) -> str:
 def make(job: Job) -> Part:
     """The part of a bag, as it was left by an earlier run or made now.
 
-    What is wrong with the bag is said in `why_left_out`; raises OSError where the disk refuses.
+    What is wrong with the bag is said in `why_left_out`; raises OSError where the disk refuses, or
+    this machine does not see the bag.
     """
-    record = job.part / RECORD
-    if record.exists():
-        return Part.model_validate_json(record.read_text(encoding='utf-8'))
+    known = _known(job.part)
+    if known is not None:
+        return known
+    if not job.bag.exists():
+        raise FileNotFoundError(errno.ENOENT, f'{platform.node()} does not see it', str(job.bag))
     try:
         part = _made(job)
     except ValueError as error:
         part = Part(bag=str(job.bag), why_left_out=(str(error),))
-    atomic.write_text(record, part.model_dump_json(indent=1))
+    files, size = _extent(job.part / STEPS)
+    part = part.model_copy(update={'files': files, 'size': size})
+    atomic.write_text(job.part / RECORD, part.model_dump_json(indent=1))
     return part
+
+
+def is_here(part: Path) -> bool:
+    """Whether this machine sees the part in this folder."""
+    return (part / RECORD).exists()
+
+
+def _known(folder: Path) -> Part | None:
+    """The part that an earlier run left whole; None where there is none."""
+    try:
+        part = Part.model_validate_json((folder / RECORD).read_text(encoding='utf-8'))
+    except (FileNotFoundError, ValueError):
+        return None
+    return part if _extent(folder / STEPS) == (part.files, part.size) else None
+
+
+def _extent(folder: Path) -> tuple[int, int]:
+    """Count of the files below, and their bytes: a power cut leaves fewer."""
+    sizes = [path.stat().st_size for path in folder.rglob('*') if path.is_file()]
+    return len(sizes), sum(sizes)
 
 
 def _made(job: Job) -> Part:

@@ -1,5 +1,6 @@
-"""Training on several GPUs: the processes that torchrun starts, and the mean over them."""
+"""Training on several GPUs or machines: what torchrun starts, and the mean over its processes."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,19 @@ class Peers:
         flat /= self.count
         for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
+
+    def agree(self, what: str) -> bool:
+        """Whether all processes say the same here."""
+        if self.count == 1:
+            return True
+        # Not as objects, which torch would pickle.
+        digest = bytearray(hashlib.sha256(what.encode()).digest())
+        device = 'cuda' if distributed.get_backend() == 'nccl' else 'cpu'
+        said = torch.frombuffer(digest, dtype=torch.int64).to(device, copy=True)
+        least, most = said.clone(), said.clone()
+        distributed.all_reduce(least, distributed.ReduceOp.MIN)
+        distributed.all_reduce(most, distributed.ReduceOp.MAX)
+        return torch.equal(least, most)
 
     def wait(self) -> None:
         """Return when every process has come here."""

@@ -6,6 +6,7 @@ recipe, `kept/STEP` holds it as it was after STEP steps.
 """
 
 import contextlib
+import json
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -22,7 +23,7 @@ from dp_ros.learning.distributed import Peers
 from dp_ros.learning.ema import ExponentialMovingAverage
 from dp_ros.learning.job import Job, M, Machine, Progress, Report
 from dp_ros.learning.recipe import Optimiser
-from dp_ros.learning.training_state import TrainingState
+from dp_ros.learning.training_state import ResumeError, TrainingState
 
 
 class DivergedError(RuntimeError):
@@ -42,7 +43,13 @@ def run(job: Job[M], folder: Path, machine: Machine, report: Report) -> M:
     identity = {**job.identity, 'data set': training_state.data_identity(job.training)}
     state = TrainingState(job.model, average.model, descent, identity)
     start = saved = training_state.restore(folder, state)
-    peers.wait()  # before the first one writes a newer state
+    # Asked of all before the first one writes a newer state.
+    if not peers.agree(f'{start} {json.dumps(identity)}'):
+        raise ResumeError(
+            f'the processes of torchrun do not agree on what is trained: they found other data '
+            f'sets, other recipes, or other states of the run in {folder}. Let all machines read '
+            f'the same files, and give a folder that all of them share'
+        )
     if start == optimiser.steps:
         return average.model
 

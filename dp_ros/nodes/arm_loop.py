@@ -131,6 +131,10 @@ class ArmLoop:
         """The policy has withdrawn its plan."""
         self._requests.put(self.stream.policy_blind)
 
+    def clocks_differ(self, fault: str) -> None:
+        """How the policy's clock differs from ours; '' if it does not."""
+        self._requests.put(lambda: self.stream.clocks_differ(fault))
+
     # The control thread.
 
     def _tick(self) -> None:

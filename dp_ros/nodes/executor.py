@@ -24,6 +24,7 @@ from dp_ros.hardware.drivers import make_arm, make_kinematics
 from dp_ros.hardware.dry import DryArm
 from dp_ros.nodes import convert, executor_report, process, realtime, topics
 from dp_ros.nodes.arm_loop import ArmLoop, Offer, Tick
+from dp_ros.nodes.clocks import ClockCheck
 from dp_ros.nodes.driver_watch import EXIT_BROKEN, DriverWatch
 from dp_ros.nodes.dry_arm import recorded_arm
 from dp_ros.nodes.executor_report import LEVELS
@@ -188,9 +189,13 @@ class ExecutorNode(LifecycleNode):
         twists = topics.TELEOP_TWIST
         operator = self.create_subscription(twists.type, twists.name, self._on_twist, twists.qos)
         services = ExecutorServices(self, lambda: self._loop)
+        clocks = ClockCheck(
+            self, self._health, self._robot.clock_tolerance_ns, self._now_ns, self._on_clocks
+        )
         self._entities: list[Callable[[], object]] = [
             *(lambda p=p: self.destroy_publisher(p) for p in publishers),
             services.destroy,
+            clocks.destroy,
             lambda: self.destroy_subscription(subscription),
             lambda: self.destroy_subscription(operator),
         ]
@@ -227,6 +232,10 @@ class ExecutorNode(LifecycleNode):
         # Whoever else may publish chunks: the one that died may be the one that was planning.
         if self._loop is not None and event.alive_count_change < 0:
             self._loop.policy_lost(f'no sign of life for {topics.POLICY_LEASE_S * 1e3:.0f} ms')
+
+    def _on_clocks(self, fault: str) -> None:
+        if self._loop is not None:
+            self._loop.clocks_differ(fault)
 
     def _report(self) -> None:
         """Periodic health on /diagnostics."""

@@ -20,6 +20,7 @@ from dp_ros.data.alignment import Alignment, StampedImage
 from dp_ros.data.pictures import Pixels
 from dp_ros.data.stream_inputs import StreamInput
 from dp_ros.nodes import topics
+from dp_ros.nodes.clocks import ClockReport
 from dp_ros.nodes.filters import Cache, Subscriber
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
@@ -42,6 +43,7 @@ class ObservationNode(LifecycleNode):
         )
         declare(self, 'autostart', True, 'configure and activate at start')
         self._health = Health(self)
+        self._clock_report = ClockReport(self, self._now_ns)
         self._lock = threading.Lock()
         self._alignment: Alignment | None = None
         # How much sooner than due the robot's executor sends an action; known once configured.
@@ -137,6 +139,7 @@ class ObservationNode(LifecycleNode):
     # ROS callbacks, in the main thread.
 
     def _receive(self, message: Any, stream: StreamInput) -> None:
+        self._clock_report.note(stream.topic, message)
         with self._lock:
             sound = self._aligned.receive(stream, message, self._now_ns())
         if sound:

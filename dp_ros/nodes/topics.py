@@ -15,7 +15,7 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
 )
-from sensor_msgs.msg import CameraInfo, JointState, Joy
+from sensor_msgs.msg import CameraInfo, JointState, Joy, TimeReference
 from std_msgs.msg import Empty, String
 from trajectory_msgs.msg import JointTrajectory, MultiDOFJointTrajectory
 
@@ -67,6 +67,7 @@ TCP_WRENCH = Topic(topic_names.TCP_WRENCH, WrenchStamped, SENSOR)
 BLOCK_POSE = Topic(topic_names.BLOCK_POSE, PoseStamped, SENSOR)
 CARTESIAN_CHUNK = Topic(topic_names.CHUNK, MultiDOFJointTrajectory, CHUNK)
 JOINT_CHUNK = Topic(topic_names.CHUNK, JointTrajectory, CHUNK)
+POLICY_CLOCK = Topic(topic_names.POLICY_CLOCK, TimeReference, SENSOR)
 CARTESIAN_SCHEDULE = Topic(topic_names.SCHEDULE, MultiDOFJointTrajectory, RELIABLE)
 JOINT_SCHEDULE = Topic(topic_names.SCHEDULE, JointTrajectory, RELIABLE)
 CARTESIAN_COMMAND = Topic(topic_names.COMMAND, PoseStamped, SENSOR)

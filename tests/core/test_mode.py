@@ -35,6 +35,7 @@ TABLE = {
     Event.BLIND: (None, HOLD, None, None, None, None, None, None),
     Event.REFUSED: (None, HOLD, None, None, None, None, None, None),
     Event.CLOCK_JUMPED: (None, HOLD, HOLD, None, None, None, None, None),
+    Event.CLOCKS_DIFFER: (None, HOLD, None, None, None, None, None, None),
     Event.UNKNOWN_STATE: (None, HOLD, HOLD, None, HOLD, None, None, None),
     Event.LINK_LOST: (FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, None),
     Event.RECOVERED: (None, None, None, None, None, HOLD, HOLD, HOLD),

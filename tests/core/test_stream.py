@@ -570,3 +570,18 @@ def test_an_arm_that_does_not_say_where_it_is_is_brought_to_rest(task):
     assert bench.mode is Mode.HOLDING
     assert 'does not say where it is' in bench.stream.mode.reason
     assert bench.speed() == 0.0
+
+
+@both
+def test_a_policy_by_another_clock_brakes_the_arm_and_it_is_not_armed_until_they_agree(task):
+    bench = Bench(task).moving()
+    bench.stream.clocks_differ("the policy's is 0.42 s ahead")
+    bench.stream.clocks_differ("the policy's is 0.42 s ahead")  # told again and again
+    why = "the clocks of policy and executor differ: the policy's is 0.42 s ahead"
+    assert (bench.mode, bench.stream.mode.reason) == (Mode.HOLDING, why)
+    bench.brakes()
+    assert bench.offer() is Verdict.NOT_ARMED
+    assert bench.arm() == why
+    bench.stream.clocks_differ('')
+    assert bench.mode is Mode.HOLDING
+    assert bench.arm() is None

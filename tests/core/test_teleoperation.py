@@ -104,6 +104,17 @@ def test_taking_over_from_the_policy_and_giving_back_is_without_a_jump():
     assert change <= ROBOT.cartesian.acceleration + 1e-6
 
 
+def test_a_policy_whose_clock_differs_meanwhile_is_not_given_the_arm_back():
+    bench = Teleop()
+    bench.moving()
+    bench.move((0, 0.1, 0, 0, 0, 0), 0.2)
+    bench.stream.clocks_differ('by an hour')
+    assert bench.mode is Mode.TELEOPERATED
+    bench.move(STILL, 0.05)
+    bench.tick(20)
+    assert bench.mode is Mode.HOLDING
+
+
 def test_chunks_planned_before_the_hand_back_are_refused():
     bench = Teleop()
     bench.arm()

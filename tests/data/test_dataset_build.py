@@ -20,6 +20,7 @@ from dp_ros.data.dataset_part import Choices
 from dp_ros.data.episode_steps import CommandedBy, Tally, steps
 from dp_ros.data.frames import FrameStore
 from dp_ros.data.replay_buffer import DatasetError
+from dp_ros.data.task_pools import PoolError, Processes
 from dp_ros.paths import share
 from tests.data import drawn_bags
 from tests.data.cameras import FAR, NEAR, task
@@ -44,9 +45,14 @@ def bags(tmp_path_factory):
 def build(bags, out, choices=CHOICES, workers=1):
     """The parts of the set that is written."""
     jobs = dataset_build.jobs(bags, out, choices)
-    parts = dataset_build.without_copies(list(dataset_build.make_parts(jobs, workers)))
+    parts = dataset_build.without_copies(make_parts(jobs, Processes(workers)))
     dataset_build.merge(jobs, parts, out, lambda _: None)
     return parts
+
+
+def make_parts(jobs, pool):
+    """The parts in the order of their jobs."""
+    return [part for _, part in sorted(dataset_build.make_parts(jobs, pool), key=lambda m: m[0])]
 
 
 def content(folder):
@@ -134,7 +140,7 @@ def test_a_build_that_was_killed_goes_on_and_ends_with_the_same_bytes(bags, tmp_
     assert not out.exists()
     assert len(made) >= 2
     jobs = dataset_build.jobs(many, out, CHOICES)
-    parts = list(dataset_build.make_parts(jobs, 1))
+    parts = make_parts(jobs, Processes(1))
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in made.items())
     dataset_build.merge(jobs, parts, out, lambda _: None)
     assert content(out) == content(whole)
@@ -169,6 +175,62 @@ def test_a_bag_that_changed_or_is_read_otherwise_is_made_anew(bags, tmp_path):
     )
     os.utime(bag / 'a.mcap', (0, 0))
     assert dataset_part.identity(bag, CHOICES) != known
+
+
+def shorten(file):
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+DAMAGES = {
+    'a record that was cut off': lambda part: shorten(part / dataset_part.RECORD),
+    'an array that was cut off': lambda part: shorten(part / 'steps' / 'data' / 'state' / '0.0'),
+    'a frame that is gone': lambda part: (part / 'steps/data/near/3.0.0.0').unlink(),
+    'no replay buffer': lambda part: shutil.rmtree(part / 'steps'),
+}
+
+
+@pytest.mark.parametrize('damage', DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_part_is_made_anew_and_no_other(bags, tmp_path, damage):
+    jobs = dataset_build.jobs(bags[:2], tmp_path / 'set', CHOICES)
+    parts = make_parts(jobs, Processes(1))
+    before = [content(job.part) for job in jobs]
+    stamps = [(job.part / dataset_part.RECORD).stat().st_mtime_ns for job in jobs]
+    damage(jobs[0].part)
+    assert make_parts(jobs, Processes(1)) == parts
+    assert [content(job.part) for job in jobs] == before
+    again = [(job.part / dataset_part.RECORD).stat().st_mtime_ns for job in jobs]
+    assert (again[0] > stamps[0], again[1]) == (True, stamps[1])
+
+
+def test_a_part_on_the_disk_of_another_machine_is_named(bags, tmp_path):
+    def elsewhere(function, tasks):
+        for index, job in enumerate(tasks):
+            part = function(job)
+            shutil.rmtree(job.part)
+            yield index, part
+
+    jobs = dataset_build.jobs(bags[:1], tmp_path / 'set', CHOICES)
+    with pytest.raises(DatasetError, match=f'{jobs[0].part} is not here: bags and set must lie'):
+        make_parts(jobs, elsewhere)
+
+
+def test_a_bag_that_a_machine_does_not_see_ends_the_build(bags, tmp_path):
+    bag = shutil.copytree(bags[0], tmp_path / 'bag')
+    jobs = dataset_build.jobs([bag], tmp_path / 'set', CHOICES)
+    shutil.rmtree(bag)
+    with pytest.raises(FileNotFoundError, match='does not see it'):
+        make_parts(jobs, Processes(1))
+
+
+def test_a_pool_that_fails_keeps_the_parts(bags, tmp_path):
+    def fails(function, tasks):
+        yield 0, function(tasks[0])
+        raise PoolError('there is no memory')
+
+    jobs = dataset_build.jobs(bags[:2], tmp_path / 'set', CHOICES)
+    with pytest.raises(DatasetError, match='no memory: the parts that are made are kept'):
+        make_parts(jobs, fails)
+    assert (jobs[0].part / dataset_part.RECORD).exists()
 
 
 FULL = """
@@ -211,7 +273,7 @@ def test_a_disk_that_fills_at_the_end_keeps_the_parts_and_the_old_set(bags, tmp_
         raise OSError(28, 'No space left on device')
 
     jobs = dataset_build.jobs(bags, out, CHOICES)
-    parts = list(dataset_build.make_parts(jobs, 1))
+    parts = make_parts(jobs, Processes(1))
     with monkeypatch.context() as patched:
         patched.setattr(replay_buffer.StoreWriter, 'append', full)
         with pytest.raises(OSError, match='No space left') as raised:
@@ -252,7 +314,7 @@ def test_a_bag_that_cannot_be_used_is_left_out_with_the_reason(bags, tmp_path):
 def test_one_mode_asked_for_and_another_found_names_the_option(bags, tmp_path):
     choices = Choices(SEEN, ROBOT, CommandedBy.policy)
     jobs = dataset_build.jobs(bags[:1], tmp_path / 'set', choices)
-    (part,) = dataset_build.make_parts(jobs, 1)
+    (part,) = make_parts(jobs, Processes(1))
     (why,) = part.why_left_out
     assert 'no step was commanded by a policy; its modes are teleoperated 1.5 s' in why
     assert why.endswith('take it with --commanded-by teleoperated or anyone')

@@ -44,6 +44,7 @@ def main(folder, workers):
             Machine(workers=workers, peers=peers),
             report=report,
         )
+        assert peers.agree(str(peers.rank)) == (peers.count == 1)
         if peers.first:
             (folder / 'losses.json').write_text(json.dumps(losses))
         else:

@@ -19,6 +19,7 @@ from dp_ros.learning.observations import Observations
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.resnet import WeightsError, import_torchvision
 from dp_ros.learning.train import train
+from dp_ros.learning.training_state import ResumeError
 from dp_ros.learning.vision import VisionEncoder
 from tests.learning import image_windows
 from tests.learning.test_train import PROCESS, assert_equal_runs, kill_at, written
@@ -114,6 +115,18 @@ def test_a_batch_that_cannot_be_shared_is_a_sentence(
     three = Machine(peers=Peers(0, 3))
     with pytest.raises(ValueError, match=r'must be a multiple of 6 .processes x.*, found 16'):
         losses_of(image_task, recipe, images, tmp_path, three)
+
+
+def test_machines_that_found_different_states_do_not_train(
+    image_task, make_image_recipe, images, tmp_path
+):
+    class Apart(Peers):
+        def agree(self, what):
+            return False
+
+    apart = Machine(peers=Apart())
+    with pytest.raises(ResumeError, match=f'other states of the run in {tmp_path}'):
+        losses_of(image_task, make_image_recipe(), images, tmp_path, apart)
 
 
 def test_half_precision_on_a_cpu_is_refused(image_task, make_image_recipe, images, tmp_path):
