@@ -9,6 +9,7 @@ the description it was trained with.
     execution  T_a actions are meant to be played before the next prediction takes over
 """
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,12 +19,17 @@ from pydantic import Field, model_validator
 
 from dp_ros import yamlfile
 from dp_ros.core import rotations
+from dp_ros.core.arms import Part
 
 Array = NDArray[np.float64]
 
 POSE_COMPONENTS = ('x', 'y', 'z', 'yaw', 'rx', 'ry', 'rz', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6')
 POSE_AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
 Name = Annotated[str, Field(min_length=1, pattern=r'^[A-Za-z][A-Za-z0-9_]*$')]
+
+
+def _is_empty(value: Sized) -> bool:
+    return len(value) == 0
 
 
 class PoseStream(yamlfile.Settings):
@@ -153,10 +159,55 @@ class CartesianAction(yamlfile.Settings):
 
 
 class JointAction(yamlfile.Settings):
-    """Actions are joint positions [rad] of the named joints."""
+    """Actions are joint positions [rad] of the named joints; those that are discrete are 0 or 1.
+
+    Where one policy moves several arms, `arms` says which components are whose, base to tool.
+    """
 
     space: Literal['joint']
     components: tuple[str, ...] = Field(min_length=1, description='joint names')
+    # Left out where they are not set: tasks of one arm stay as they were.
+    arms: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict, exclude_if=_is_empty, description='arm: its components'
+    )
+    discrete: tuple[str, ...] = Field(
+        default=(), exclude_if=_is_empty, description='components that are not blended: grippers'
+    )
+
+    @model_validator(mode='after')
+    def _each_has_its_arm(self) -> 'JointAction':
+        given = ', '.join(self.components)
+        if len(set(self.components)) != len(self.components):
+            raise ValueError(f'components name one twice: {given}')
+        strange = [name for name in self.discrete if name not in self.components]
+        if strange:
+            raise ValueError(f'discrete names {strange}, which components lacks: {given}')
+        if self.discrete and not self.arms:
+            raise ValueError(
+                f'discrete components go with an arm: say in arms which, as in arm: [{given}]'
+            )
+        named = [name for names in self.arms.values() for name in names]
+        if self.arms and sorted(named) != sorted(self.components):
+            raise ValueError(
+                f'arms must give each component to one arm. Components, in order: {given}. Arms: '
+                + '; '.join(f'{arm}: {", ".join(names)}' for arm, names in self.arms.items())
+            )
+        idle = [arm for arm, names in self.arms.items() if set(names) <= set(self.discrete)]
+        if idle:
+            raise ValueError(f'arm {idle[0]!r} has no joint: give it components that move it')
+        return self
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The columns of each arm in an action; empty where all belong to the only one."""
+        columns = {name: i for i, name in enumerate(self.components)}
+        return {
+            arm: Part(
+                tuple(columns[name] for name in names if name not in self.discrete),
+                tuple(columns[name] for name in names if name in self.discrete),
+            )
+            for arm, names in self.arms.items()
+        }
 
 
 Action = Annotated[CartesianAction | JointAction, Field(discriminator='space')]

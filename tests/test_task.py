@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dp_ros import paths, yamlfile
+from dp_ros.core.arms import Part
 from dp_ros.task import CartesianAction, Task, load_task, pose_components
 from dp_ros.yamlfile import ConfigError
 
@@ -284,6 +285,49 @@ def test_components_of_a_pose_are_those_of_scipy(seed, names):
     )
     result = pose_components(poses, tuple(names))
     np.testing.assert_allclose(result, np.stack([expected[n] for n in names], 1), atol=1e-9)
+
+
+ARMS = {'left': ['a', 'grip'], 'right': ['c', 'b']}
+
+
+def two_arms(**changes):
+    action = {'space': 'joint', 'components': ['a', 'b', 'c', 'grip'], 'arms': ARMS}
+    return task(['action'], {**action, 'discrete': ['grip'], **changes})
+
+
+def test_each_component_of_several_arms_belongs_to_one_of_them():
+    action = two_arms().action
+    assert action.parts == {'left': Part((0,), (3,)), 'right': Part((2, 1), ())}
+    alone = task(['action'], {'space': 'joint', 'components': ['a', 'b']}).action
+    assert alone.parts == {}
+    # A description of one arm is written, and so identified, as before there were several.
+    assert alone.model_dump() == {'space': 'joint', 'components': ('a', 'b')}
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (
+            {'arms': {**ARMS, 'right': ['b']}},
+            'Components, in order: a, b, c, grip. Arms: left: a,',
+        ),
+        ({'arms': {**ARMS, 'right': ['a', 'b', 'c']}}, 'each component to one arm'),
+        ({'arms': {**ARMS, 'right': ['b', 'c', 'd']}}, 'right: b, c, d'),
+        ({'discrete': ['hand']}, "discrete names ['hand'], which components lacks: a, b, c, grip"),
+        ({'discrete': ['b', 'c']}, "arm 'right' has no joint"),
+        ({'components': ['a', 'b', 'b', 'c']}, 'components name one twice: a, b, b, c'),
+        ({'arms': {}}, 'say in arms which, as in arm: [a, b, c, grip]'),
+    ],
+)
+def test_arms_that_do_not_share_the_components_are_refused(changes, words):
+    with pytest.raises(ConfigError) as caught:
+        two_arms(**changes)
+    assert words in str(caught.value)
+
+
+def test_other_arms_are_another_task():
+    swapped = two_arms(arms={'left': ['a', 'grip'], 'right': ['b', 'c']})
+    assert two_arms().difference(swapped) == "action.arms.right[0]: 'c' against 'b'"
 
 
 def test_actions_become_whole_poses():

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dp_ros.cli.options import console
+from dp_ros.cli.options import ROBOTS, Checkpoint, Out, Seed, Threads, console, shipped
 
 app = typer.Typer(
     help='Measure: what latency costs, and how good policies are.', no_args_is_help=True
@@ -91,6 +91,26 @@ def modes(
 
 
 @app.command()
+def arms(
+    checkpoint: Checkpoint,
+    out: Out,
+    robot: Annotated[str, typer.Option(help='Of both arms: a shipped name or a file.')] = (
+        'ur5e_sim'
+    ),
+    episodes: Annotated[int, typer.Option(min=1, help='How many starts.')] = 50,
+    seed: Seed = 10_000,
+    delay_ms: Annotated[float, typer.Option(min=0, help='From a window to its chunk.')] = 150.0,
+    threads: Threads = 1,
+) -> None:
+    """One policy for two arms, each behind its own limits, while both move on."""
+    from dp_ros.commands import arms as command
+
+    command.run(
+        checkpoint, shipped(robot, ROBOTS), episodes, seed, delay_ms, threads, out, console
+    )
+
+
+@app.command()
 def evidence(
     demonstrations: Annotated[
         Path | None,
@@ -98,7 +118,7 @@ def evidence(
     ] = None,
     tables: Annotated[
         str, typer.Option(help='Which to work on.')
-    ] = 'methods,samplers,horizons,modes,stability',
+    ] = 'methods,samplers,horizons,modes,stability,dimensions',
     methods: Annotated[
         str, typer.Option(help='Which to train, in this order, as in cnn,ibc; default: all.')
     ] = '',

@@ -1,6 +1,6 @@
 """dp-ros dataset: demonstrations made, corrected, imported, looked at."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +13,7 @@ from dp_ros.data import align, replay_buffer
 from dp_ros.data.replay_buffer import Episode
 from dp_ros.learning import checkpoint
 from dp_ros.paths import share
-from dp_ros.sim import arcs
+from dp_ros.sim import arcs, carry_expert, reach
 from dp_ros.sim.rollout import check_delay
 from dp_ros.task import ImageStream, load_task
 
@@ -22,18 +22,25 @@ if TYPE_CHECKING:  # it needs MuJoCo, which most of these commands do without
 
 T = TypeVar('T')
 
+EXPERTS: dict[str, Callable[[int, int], Iterator[Episode]]] = {
+    'two_arcs': arcs.demonstrations,
+    'ur5e_reach': reach.demonstrations,
+    'two_arms_carry': carry_expert.demonstrations,
+}
+"""Those that need no physics, by task: so many episodes, from this seed on."""
+
 
 def generate(
     task: str, out: Path, count: int, seed: int, noise_m: float, workers: int, console: Console
 ) -> None:
     """Demonstrations of a scripted expert for `task`, written to `out`."""
-    if task == 'two_arcs':
-        drawn = _progress(arcs.demonstrations(count, seed), count, console)
+    if task in EXPERTS:
+        drawn = _progress(EXPERTS[task](count, seed), count, console)
         _save(out, drawn, console)
         return
     if task not in ('pusht_cell', 'pusht_cell_image'):
         raise ValueError(
-            f'no expert for task {task!r}; there is one for two_arcs, pusht_cell and '
+            f'no expert for task {task!r}; there is one for {", ".join(EXPERTS)}, pusht_cell and '
             f'pusht_cell_image'
         )
     headless()
@@ -93,7 +100,14 @@ def correct(
         plan = planner(loaded.policy, seed, joined, delay_steps)
         cell = world.cell if task.cameras else world
         takeovers = demonstrations.correct(
-            world, cell, plan, horizons, count, seed, counts, delay_steps,
+            world,
+            cell,
+            plan,
+            horizons,
+            count,
+            seed,
+            counts,
+            delay_steps,
             pins=joined is not None and joined.pins,
         )
         _save_demonstrations(out, takeovers, task.cameras, count, 1, console)

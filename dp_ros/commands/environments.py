@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from dp_ros.sim.arcs import Arcs
+from dp_ros.sim.carry import Carry
+from dp_ros.sim.reach import Reach
 from dp_ros.task import Task
 
 Make = Callable[[], Any]
@@ -47,11 +49,21 @@ def _arcs(_: Task) -> AbstractContextManager[Make]:
     return nullcontext(Arcs)
 
 
+def _reach(_: Task) -> AbstractContextManager[Make]:
+    return nullcontext(Reach)
+
+
+def _carry(_: Task) -> AbstractContextManager[Make]:
+    return nullcontext(Carry)
+
+
 ENVIRONMENTS: dict[str, Callable[[Task], AbstractContextManager[Make]]] = {
     'pusht_cell': _cell,
     'pusht_cell_image': _cell_image,
     'pusht_gym': _gym,
     'two_arcs': _arcs,
+    'two_arms_carry': _carry,
+    'ur5e_reach': _reach,
 }
 
 

@@ -17,11 +17,12 @@ from dp_ros.core.plans import Apart, chunks_apart
 from dp_ros.core.receding import Horizon, StopAndWait
 from dp_ros.core.robot import ArmStatus, RobotState
 from dp_ros.core.seams import Roughness, roughness
-from dp_ros.core.stamped import ActionChunk, Array, ObservationWindow, frozen_array
+from dp_ros.core.stamped import ActionChunk, Array, ObservationWindow
 from dp_ros.core.stream import CommandStream
 from dp_ros.sim import pusht
 from dp_ros.sim.cell_model import TIMESTEP_S
 from dp_ros.sim.environment import PushTCell
+from dp_ros.sim.observed import Observed
 
 STEP_NS = round(TIMESTEP_S * 1e9)
 POSITION_AXES = 3
@@ -110,10 +111,10 @@ class DelayedRollout:
         self._think, self._latency, self._seed = think, latency, seed
         self._planning = AsynchronousPlanning(horizon, pins)
         self._waits = isinstance(horizon, StopAndWait)
-        self._period_ns, self._window_steps = horizon.period_ns, horizon.window_steps
+        self._period_ns = horizon.period_ns
         self._random = np.random.default_rng([seed, 1])
         self._tick_ns = round(stream.config.period_s * 1e9)
-        self._seen: dict[int, dict[str, Array]] = {}
+        self._observed = Observed(horizon.period_ns, horizon.window_steps)
         self._under_way: _UnderWay | None = None
         self._first_ns: int | None = None
         self._played_until_ns = 0
@@ -153,7 +154,7 @@ class DelayedRollout:
         x, y, yaw = self._env.cell.block_pose
         turn = rotations.quaternion_from_rotation_vector(np.array([0.0, 0.0, yaw]))
         block = np.array([x, y, 0.0, *turn])
-        self._seen[now_ns] = {'tcp': self._env.cell.tcp_pose, 'block': block}
+        self._observed.add(now_ns, {'tcp': self._env.cell.tcp_pose, 'block': block})
         self._coverage = max(self._coverage, self._env.coverage)
 
     def _plan(self, now_ns: int) -> None:
@@ -165,7 +166,7 @@ class DelayedRollout:
         if anchor is None:
             return
         ask = self._planning.ask(anchor, now_ns)
-        thought = self._think(self._window(anchor), ask.before, ask.delay_steps)
+        thought = self._think(self._observed.window(anchor), ask.before, ask.delay_steps)
         self._took_ms.append(thought.took_ns / 1e6)
         delay_ns = thought.took_ns + self._latency.draw(self._random)
         self._under_way = _UnderWay(ask, thought.waypoints, now_ns + delay_ns)
@@ -208,16 +209,6 @@ class DelayedRollout:
         self._commands.append(command.values[:POSITION_AXES])
         setpoint: Array = command.values[:2]
         return setpoint
-
-    def _window(self, anchor_ns: int) -> ObservationWindow:
-        period, steps = self._period_ns, self._window_steps
-        stamps = tuple(anchor_ns - period * i for i in reversed(range(steps)))
-        streams = {
-            name: frozen_array([self._seen[stamp][name] for stamp in stamps])
-            for name in self._seen[anchor_ns]
-        }
-        self._seen = {stamp: seen for stamp, seen in self._seen.items() if stamp >= stamps[0]}
-        return ObservationWindow(stamps, streams)
 
     def _state(self) -> RobotState:
         cell = self._env.cell

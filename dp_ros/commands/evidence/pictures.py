@@ -151,7 +151,7 @@ def dimensions(path: Path, rows: Sequence[Row]) -> None:
             low, middle, high = (100 * row['success'][part] for part in ('low', 'share', 'high'))
             left.plot([low, high], [place, place], color=DIFFUSION, linewidth=1.6)
             left.plot(middle, place, 'o', color=DIFFUSION, markersize=6)
-            right.barh(place, row['chunk_ms'], height=0.4, color=BASELINE)
+            right.barh(place, row['chunk_ms'] or 0, height=0.4, color=BASELINE)
         left.set_yticks(range(len(rows)), [f'{row["size"]}: {row["title"]}' for row in rows])
         left.invert_yaxis()
         left.set(xlabel='success [% of episodes, 95 % interval]', xlim=(-3, 103))
