@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo loop test slow faults lint format clean
+.PHONY: help setup demo loop test slow faults bench lint format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ slow: setup ## the tests that take minutes
 
 faults: setup ## every fault in a running rollout, about 20 minutes; writes docs/faults.md
 	$(BIN)/pytest -n0 -m faults tests/faults $(ARGS)
+
+bench: setup ## all benchmarks, about 20 minutes (ARGS=--quick: a few); writes docs/benchmarks.md
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: setup ## rewrites the code in the project's style
 	$(BIN)/ruff check --fix .

@@ -1,27 +1,32 @@
-"""What the recorder keeps up with: `python benchmarks/recorder.py [--seconds 20]`.
+"""What the recorder keeps up with: `python -m benchmarks.recorder [--seconds 20]`.
 
 Two cameras of 640 x 480 pixels, raw, and joint states at 500 Hz are published by processes of
 their own, through DDS, to the recorder's process. Then the rate of the cameras is doubled until
-messages are lost. On two cores the publishers take their share of the time, too.
+messages are lost. On two cores the publishers take their share of the time, too. The reference is
+the mcap library alone: the messages of the first row, written as fast as it can to the same disk.
 """
 
-import argparse
+import contextlib
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
+import rclpy
+from mcap.writer import CompressionType, Writer
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image, JointState
 
+from benchmarks import parts, report
+from benchmarks.report import Headline, Result
 from dp_ros import atomic, bringup, yamlfile
 from dp_ros.data import episode as episodes
+from dp_ros.nodes import topics
+from dp_ros.nodes.record_console import connected
 from dp_ros.paths import share
 from dp_ros.robot import Robot, load_robot
 from dp_ros.ros_process import environment, free_domain
@@ -31,9 +36,9 @@ from dp_ros.task import Task, load_task
 WIDTH, HEIGHT = 640, 480
 STATE_HZ = 500.0
 JOINTS = '/joint_states'
-# Frames that a publisher has ready.
-DISTINCT = 30
-TICKS = os.sysconf('SC_CLK_TCK')
+TASK = ('config', 'tasks', 'pusht_cell_image.yaml')
+MEETING_S = 1.0
+MOST_HZ = 480.0
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,6 @@ def measure(
 ) -> Measured:
     """Record what the publishers say for `seconds`; the episode is in `folder`."""
     os.environ.update(environment())
-    from dp_ros.nodes.record_console import connected
-
     task, robot = _settings(folder)
     graph = bringup.record(task, robot, folder, frames=frames, partial=True)
     rates = {s.topic: camera_hz for s in load_task(task).cameras} | {JOINTS: STATE_HZ}
@@ -72,27 +75,25 @@ def measure(
         ExitStack() as stack,
     ):
         publishers = [
-            stack.enter_context(_publisher(topic, hz, seconds, domain))
+            stack.enter_context(parts.part('recorder', _order(topic, hz, seconds), domain))
             for topic, hz in rates.items()
         ]
         for publisher in publishers:
-            _answer(publisher, 'ready')
+            parts.answer(publisher, 'ready')
         started = recorder.start()
         if not started.done:
             raise RuntimeError(started.text)
         pid = processes.processes['recorder'].pid
-        cpu, begun = _cpu_s(pid), time.monotonic()
+        cpu, begun = report.cpu_s(pid), time.monotonic()
         for publisher in publishers:
-            _say(publisher, 'go')
+            parts.say(publisher, 'go')
         sent = {
-            topic: int(_answer(publisher, 'sent'))
+            topic: int(parts.answer(publisher, 'sent'))
             for topic, publisher in zip(rates, publishers, strict=True)
         }
-        taken, cpu = time.monotonic() - begun, _cpu_s(pid) - cpu
+        taken, cpu = time.monotonic() - begun, report.cpu_s(pid) - cpu
         time.sleep(0.5)
         recorder.stop(True)
-        for publisher in publishers:
-            _say(publisher, 'end')
     bag = Path(started.text)
     told = episodes.load(bag)
     recorded = {
@@ -105,29 +106,14 @@ def measure(
 
 def publish(topic: str, rate_hz: float, seconds: float) -> None:
     """Say serialised messages in turn, at absolute times; driven through stdin."""
-    import rclpy
-    from rclpy.serialization import serialize_message
-    from sensor_msgs.msg import Image, JointState
-
-    from dp_ros.nodes import topics
-
     rclpy.init()
     node = rclpy.create_node('publisher')
     kind = JointState if topic == JOINTS else Image
-    if topic == JOINTS:
-        names, zeros = [f'joint_{i}' for i in range(6)], [0.0] * 6
-        messages = [JointState(name=names, position=zeros, velocity=zeros)]
-    else:
-        messages = []
-        for pixels in _frames():
-            message = Image(height=HEIGHT, width=WIDTH, encoding='rgb8', step=3 * WIDTH)
-            message.data.frombytes(pixels)
-            messages.append(message)
     out = node.create_publisher(kind, topic, topics.SENSOR)
     while not out.get_subscription_count():
         time.sleep(0.05)
-    time.sleep(1.0)  # the recorder's side learns of it a little later
-    data = [serialize_message(message) for message in messages]
+    time.sleep(MEETING_S)  # the recorder's side learns of it a little later
+    data = _messages(topic)
     print('ready', flush=True)
     sys.stdin.readline()
     count, begun = round(rate_hz * seconds), time.monotonic()
@@ -135,47 +121,65 @@ def publish(topic: str, rate_hz: float, seconds: float) -> None:
         time.sleep(max(0.0, begun + number / rate_hz - time.monotonic()))
         out.publish(data[number % len(data)])
     print(f'sent {count}', flush=True)
-    sys.stdin.readline()
-    rclpy.shutdown()
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.stdin.readline()  # what is on its way is to arrive
 
 
-def _frames() -> Iterator[bytes]:
-    """Smooth colours that drift, with the noise of a sensor (sigma 4)."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    for i in range(DISTINCT):
-        waves = [np.sin((x + 2 * i) / 37 + c) + np.cos((y - i) / 53 - c) for c in range(3)]
-        noise = rng.normal(0, 4, (HEIGHT, WIDTH, 3))
-        yield np.clip(128 + 50 * np.stack(waves, axis=-1) + noise, 0, 255).astype('u1').tobytes()
+def mcap_alone(folder: Path, seconds: float, camera_hz: float) -> tuple[float, float]:
+    """What the recorder is told in `seconds`, by the mcap library: MB/s, CPU seconds a GB.
+
+    In one thread, uncompressed, in chunks of its own size.
+    """
+    cameras = [s.topic for s in load_task(share(*TASK)).cameras]
+    data = {topic: _messages(topic) for topic in (*cameras, JOINTS)}
+    path = folder / 'alone.mcap'
+    cpu, begun = report.cpu_s(), time.monotonic()
+    with path.open('wb') as file:
+        writer = Writer(file, compression=CompressionType.NONE)
+        writer.start(profile='ros2')
+        schema = writer.register_schema('anything', 'ros2msg', b'')
+        channels = {topic: writer.register_channel(topic, 'cdr', schema) for topic in data}
+        for stamp_ns, topic, number in _said(cameras, seconds, camera_hz):
+            message = data[topic][number % len(data[topic])]
+            writer.add_message(channels[topic], stamp_ns, message, stamp_ns)
+        writer.finish()
+    taken, cpu = time.monotonic() - begun, report.cpu_s() - cpu
+    size = path.stat().st_size
+    return size / taken / 1e6, cpu / size * 1e9
 
 
-def _publisher(topic: str, hz: float, seconds: float, domain: int) -> 'subprocess.Popen[str]':
-    command = [sys.executable, __file__, '--publish', topic]
-    command += ['--rate', str(hz), '--seconds', str(seconds)]
-    variables = {**os.environ, 'ROS_DOMAIN_ID': str(domain)}
-    variables['PYTHONPATH'] = str(Path(__file__).parents[1])
-    variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=variables, stdin=pipe, stdout=pipe, text=True)
+def _said(cameras: list[str], seconds: float, camera_hz: float) -> Iterator[tuple[int, str, int]]:
+    """When who speaks, as (stamp [ns], topic, number), a second's messages after the other."""
+    rates = {**dict.fromkeys(cameras, camera_hz), JOINTS: STATE_HZ}
+    for second in range(round(seconds)):
+        said = [
+            (round((second + i / hz) * 1e9), topic, i)
+            for topic, hz in rates.items()
+            for i in range(round(hz))
+        ]
+        yield from sorted(said)
 
 
-def _answer(publisher: 'subprocess.Popen[str]', word: str) -> str:
-    assert publisher.stdout is not None
-    said = publisher.stdout.readline()
-    if not said.startswith(word):
-        raise RuntimeError(f'expected {word!r} of the publisher {publisher.args}, found {said!r}')
-    return said.removeprefix(word).strip()
+def _messages(topic: str) -> list[bytes]:
+    """Serialised messages of a topic that are said in turn."""
+    if topic == JOINTS:
+        names, zeros = [f'joint_{i}' for i in range(6)], [0.0] * 6
+        return [serialize_message(JointState(name=names, position=zeros, velocity=zeros))]
+    made = []
+    for pixels in parts.frames(WIDTH, HEIGHT):
+        message = Image(height=HEIGHT, width=WIDTH, encoding='rgb8', step=3 * WIDTH)
+        message.data.frombytes(pixels)
+        made.append(serialize_message(message))
+    return made
 
 
-def _say(publisher: 'subprocess.Popen[str]', word: str) -> None:
-    assert publisher.stdin is not None
-    publisher.stdin.write(f'{word}\n')
-    publisher.stdin.flush()
+def _order(topic: str, hz: float, seconds: float) -> list[str]:
+    return ['--publish', topic, '--rate', str(hz), '--seconds', str(seconds)]
 
 
 def _settings(folder: Path) -> tuple[Path, Path]:
     """A task and a robot with two cameras of 640 x 480 pixels."""
-    task = load_task(share('config', 'tasks', 'pusht_cell_image.yaml')).model_dump(mode='json')
+    task = load_task(share(*TASK)).model_dump(mode='json')
     robot = load_robot(share('config', 'robots', 'ur5e_sim.yaml')).model_dump(mode='json')
     size = {'width': WIDTH, 'height': HEIGHT}
     for stream in task['observations']:
@@ -188,50 +192,57 @@ def _settings(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _cpu_s(pid: int) -> float:
-    """CPU time of a process so far [s]: proc(5), fields 14 and 15 of stat."""
-    fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
 def main() -> None:
-    """Measure, and print a table."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument('--seconds', type=float, default=20.0)
+    """Measure, and tell."""
+    options = report.options(__doc__, 20.0)
     options.add_argument('--frames', default='raw', choices=['raw', 'jpeg', 'h264'])
     options.add_argument('--camera-hz', type=float, default=30.0)
-    options.add_argument('--publish', help=argparse.SUPPRESS)
-    options.add_argument('--rate', type=float, help=argparse.SUPPRESS)
+    options.add_argument('--publish', help='(its own)')
+    options.add_argument('--rate', type=float, help='(its own)')
     given = options.parse_args()
     if given.publish:
         publish(given.publish, given.rate, given.seconds)
         return
-    console, hz = Console(), given.camera_hz
-    table = Table(title=f'2 x {WIDTH}x{HEIGHT} and {STATE_HZ:.0f} Hz of state, {given.frames}')
-    for heading in (
-        'cameras',
-        'sent',
-        'recorded',
-        'lost',
-        'dropped',
-        'within',
-        'MB/s',
-        'CPU',
-        'load',
-    ):
-        table.add_column(heading, justify='right')
+    seconds = min(given.seconds, 5.0) if given.quick else given.seconds
+    about, hz, rows, told = report.machine(), given.camera_hz, [], []
     while True:
         with tempfile.TemporaryDirectory() as scratch:
-            found = measure(Path(scratch), free_domain(), given.seconds, hz, given.frames)
-        table.add_row(
-            f'{hz:.0f} Hz', str(sum(found.sent.values())), str(sum(found.recorded.values())),
-            str(found.lost), str(found.dropped), f'{found.seconds:.1f} s', f'{found.mb_per_s:.0f}',
-            f'{found.cpu:.0%}', f'{os.getloadavg()[0]:.1f}',
-        )  # fmt: skip
-        if found.lost:
+            found = measure(Path(scratch), free_domain(), seconds, hz, given.frames)
+        per_gb = found.cpu / found.mb_per_s * 1e3
+        rows.append([
+            f'cameras at {hz:.0f} Hz', str(sum(found.sent.values())), str(found.lost),
+            f'{found.seconds:.1f} s', f'{found.mb_per_s:.0f}', f'{found.cpu:.0%}', f'{per_gb:.1f}',
+        ])  # fmt: skip
+        told.append({'camera_hz': hz, 'lost': found.lost, 'cpu_s_per_gb': round(per_gb, 2),
+                     **asdict(found)})  # fmt: skip
+        if found.lost or hz >= MOST_HZ:
             break
         hz *= 2
-    console.print(table)
+    with tempfile.TemporaryDirectory() as scratch:
+        alone_mb, alone_cpu = mcap_alone(Path(scratch), seconds, given.camera_hz)
+    rows.append(['mcap alone', '', '0', '', f'{alone_mb:.0f}', '', f'{alone_cpu:.1f}'])
+    whole = [row for row in told if not row['lost']]
+    best = max(whole or told, key=lambda row: row['mb_per_s'])
+    title = f'2 x {WIDTH}x{HEIGHT} and {STATE_HZ:.0f} Hz of state, {given.frames}'
+    figures = {'rows': told, 'mcap_mb_per_s': round(alone_mb), 'mcap_cpu_s_per_gb': alone_cpu}
+    report.publish(
+        Result(
+            'recorder',
+            f'{title}, {seconds:.0f} s a row',
+            'the mcap library alone, the same messages as fast as it can',
+            ('', 'sent', 'lost', 'within', 'MB/s', 'CPU of a core', 'CPU s a GB'),
+            rows,
+            [
+                Headline(
+                    'recorder without loss' if whole else 'recorder, with loss',
+                    f'{best["mb_per_s"]:.0f} MB/s, {best["cpu_s_per_gb"]:.1f} CPU s a GB',
+                    f'{alone_mb:.0f} MB/s, {alone_cpu:.1f} CPU s a GB',
+                )
+            ],
+            figures,
+        ),
+        about,
+    )
 
 
 if __name__ == '__main__':
