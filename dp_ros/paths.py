@@ -1,4 +1,7 @@
-"""Where config/ and models/ lie: in a checkout, in a ROS workspace's install, or under a venv."""
+"""Where config/ and models/ lie: in a checkout, in a ROS workspace's install, or under a venv.
+
+And where what can be made again is kept.
+"""
 
 import os
 import sys
@@ -16,3 +19,10 @@ def share(*parts: str) -> Path:
         if (root / 'config' / 'fastdds.xml').is_file():
             return root.joinpath(*parts)
     raise FileNotFoundError('the config folder of dp_ros was not found; install the package again')
+
+
+def cache(*parts: str) -> Path:
+    """A path below the user's cache of dp_ros (XDG Base Directory Specification)."""
+    home = os.environ.get('XDG_CACHE_HOME', '')
+    root = Path(home) if Path(home).is_absolute() else Path.home() / '.cache'
+    return root.joinpath('dp_ros', *parts)

@@ -1,5 +1,6 @@
 """A loaded policy as the robot uses it: one window and its noise in, one chunk out, as arrays."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
@@ -13,6 +14,7 @@ from dp_ros.data.alignment import StampedImage
 from dp_ros.learning import transition
 from dp_ros.learning.chunk_policy import ChunkPolicy
 from dp_ros.learning.eyes import Eyes
+from dp_ros.learning.graph_cache import Keep, anew
 from dp_ros.learning.onnx_network import Array
 from dp_ros.learning.transition import Transition
 
@@ -22,7 +24,7 @@ P = TypeVar('P', bound=ChunkPolicy)
 class ChunkEngine(ABC, Generic[P]):
     """`policy` on `device`, ready to plan single chunks that are joined by `transition`.
 
-    An empty name stands for the strategy that suits the policy.
+    An empty name stands for the strategy that suits the policy. keep: see learning/graph_cache.py.
 
     A frame that was seen before is not encoded again. All methods are called from one thread.
     noise_shape: (n, *policy.noise_shape), n samples.
@@ -36,6 +38,7 @@ class ChunkEngine(ABC, Generic[P]):
         policy: P,
         device: str = 'cpu',
         transition: str | Transition = '',
+        keep: Keep = anew,
     ) -> None:
         self._device = torch.device(device)
         if self._device.type == 'cuda' and not torch.cuda.is_available():
@@ -46,7 +49,7 @@ class ChunkEngine(ABC, Generic[P]):
         self.transition = _chosen(transition, policy)
         self._policy = policy.to(self._device).eval()
         self.noise_shape = (self.transition.samples, *policy.noise_shape)
-        self._eyes = None if policy.vision is None else Eyes(policy.vision, self._device)
+        self._eyes = None if policy.vision is None else Eyes(policy.vision, self._device, keep)
 
     @torch.inference_mode()
     def encode(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> None:
@@ -69,13 +72,19 @@ class ChunkEngine(ABC, Generic[P]):
         action; its first `delay_steps` actions from now on will be executed. All actions are in
         task units. Raises ValueError for arrays or frames of a wrong size or number.
         """
+        begun = time.perf_counter()
         noise = np.asarray(noise, dtype=np.float32)
         if noise.shape != self.noise_shape:
             raise ValueError(f'expected noise of shape {self.noise_shape}, found {noise.shape}')
         seen = self._look(frames or {})
         plan = None if before is None else self._tensor(before)
         actions = self._actions(self._tensor(vector), noise, seen, plan, delay_steps)
-        return actions[0].double().cpu().numpy()
+        chunk = actions[0].double().cpu().numpy()
+        self._took(time.perf_counter() - begun)
+        return chunk
+
+    def _took(self, duration_s: float) -> None:
+        """Learn how long a chunk took."""
 
     @abstractmethod
     def _actions(
@@ -107,6 +116,10 @@ class ChunkEngine(ABC, Generic[P]):
         noise = np.zeros(self.noise_shape)
         first = self.predict(window, noise, frames)
         self.predict(window, noise, frames, first, 1)
+
+    def statistics(self) -> dict[str, int]:
+        """What became of the chunks so far, by name."""
+        return {}
 
     def _tensor(self, values: ArrayLike) -> Tensor:
         """A batch of one."""

@@ -1,16 +1,21 @@
 """A diffusion policy as the robot uses it, fast."""
 
+import dataclasses
+import time
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dp_ros.learning import samplers
+from dp_ros.core.step_budget import StepBudget
+from dp_ros.learning import sampler, samplers
 from dp_ros.learning.chunk_engine import ChunkEngine
 from dp_ros.learning.committed import Committed
-from dp_ros.learning.onnx_network import Array, OnnxNetwork
+from dp_ros.learning.denoiser_graphs import DenoiserGraphs
+from dp_ros.learning.graph_cache import Keep, anew
+from dp_ros.learning.onnx_network import Array
 from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.learning.pulled_network import pulled_inputs, pulled_network
 from dp_ros.learning.transition import Denoising, Transition
 
 
@@ -21,6 +26,9 @@ class Engine(ChunkEngine[DiffusionPolicy]):
     guidance, too) and the rest of the arithmetic in numpy: next to a thread that serves ROS
     callbacks, each of torch's many small operations would have to win the interpreter back.
     Elsewhere the plain policy is used.
+
+    deadline_ms: a chunk that would take longer, as the last ones did, is denoised in fewer steps;
+    0: never. keep: where exported graphs are kept.
     """
 
     def __init__(
@@ -28,20 +36,32 @@ class Engine(ChunkEngine[DiffusionPolicy]):
         policy: DiffusionPolicy,
         device: str = 'cpu',
         transition: str | Transition = '',
+        deadline_ms: float = 0.0,
+        keep: Keep = anew,
     ) -> None:
-        super().__init__(policy, device, transition)
-        self._network: OnnxNetwork | None = None
-        self._pulled: OnnxNetwork | None = None
+        super().__init__(policy, device, transition, keep)
+        self.steps, self.shortened = len(policy.inference_steps), 0
+        self._loop_s = 0.0
+        self._budget: StepBudget | None = None
+        if deadline_ms:
+            self._budget = StepBudget(self.steps, deadline_ms / 1e3)
+        self._graphs: DenoiserGraphs | None = None
         if self._device.type == 'cpu':
-            examples = {
-                'noisy': torch.zeros(1, *policy.input_shape),
-                'steps': torch.zeros(1, dtype=torch.int64),
-                'condition': torch.zeros(1, policy.condition_dim),
-            }
-            batched = self.transition.samples > 1
-            self._network = OnnxNetwork(policy.guided, examples, batched)
-            if self.transition.differentiates:
-                self._pulled = OnnxNetwork(pulled_network(policy), pulled_inputs(policy))
+            joins = self.transition
+            self._graphs = DenoiserGraphs(policy, keep, joins.samples > 1, joins.differentiates)
+
+    def statistics(self) -> dict[str, int]:
+        return {'denoising_steps': self.steps, 'shortened': self.shortened}
+
+    def warm_up(self) -> None:
+        super().warm_up()
+        if self._budget is not None:
+            self._budget.forget()
+        self.shortened = 0
+
+    def _took(self, duration_s: float) -> None:
+        if self._budget is not None:
+            self._budget.took(duration_s - self._loop_s, self._loop_s, self.steps)
 
     def _actions(
         self,
@@ -53,38 +73,49 @@ class Engine(ChunkEngine[DiffusionPolicy]):
     ) -> Tensor:
         committed = self._policy.committed(window, plan, delay_steps)
         condition = self._policy.condition(window, seen)
-        if self._network is None:
-            denoising = self._policy.denoising(condition)
+        visited = self._visited()
+        begun = time.perf_counter()
+        if self._graphs is None:
+            denoising = dataclasses.replace(self._policy.denoising(condition), steps=visited)
             clean = self.transition(denoising, self._tensor(noise), committed)
         else:
-            arrays = self._denoising(self._network, condition.numpy())
+            arrays = self._denoising(self._graphs, condition.numpy(), visited)
             known = None if committed is None else _as_arrays(committed)
             clean = torch.from_numpy(self.transition(arrays, noise[None], known))
+        self._loop_s = time.perf_counter() - begun
         return self._policy.decode(window, clean)
 
-    def _denoising(self, network: OnnxNetwork, condition: Array) -> Denoising[Array]:
+    def _visited(self) -> list[int]:
+        """The denoising steps of the next chunk, from noisy to clean."""
+        policy = self._policy
+        every = policy.inference_steps
+        self.steps = len(every) if self._budget is None else self._budget.steps()
+        if self.steps == len(every):
+            return every
+        self.shortened += 1
+        diffusion = policy.recipe.diffusion
+        return sampler.inference_steps(diffusion.training_steps, self.steps, diffusion.spacing)
+
+    def _denoising(
+        self, graphs: DenoiserGraphs, condition: Array, visited: list[int]
+    ) -> Denoising[Array]:
         """The denoiser under `condition` (1, C) in ONNX Runtime."""
         policy = self._policy
+        parts = graphs.prepare(visited, condition)
 
         def denoise(x: Array, step: int, mask: NDArray[np.bool_] | None = None) -> Array:
-            given = policy.with_mask(x, mask)
-            each = np.repeat(condition, len(x), axis=0)
-            return network(given, np.full(len(x), step), each)
+            return graphs.step(policy.with_mask(x, mask), parts[step])
 
         def pull(
             x: Array, step: int, goal: Array, weights: Array, share: float
         ) -> tuple[Array, Array]:
-            assert self._pulled is not None
-            steps = np.full(1, step, np.float32)
-            factor = np.array(share, np.float32)
-            output, product = self._pulled.outputs(x, steps, condition, goal, weights, factor)
-            return output, product
+            return graphs.pull(x, parts[step], goal, weights, share)
 
         diffusion = policy.recipe.diffusion
         return Denoising(
             denoise,
             policy.schedule,
-            policy.inference_steps,
+            visited,
             diffusion.prediction,
             samplers.chosen(diffusion),
             masked=denoise if diffusion.prefix else None,

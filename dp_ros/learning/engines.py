@@ -7,6 +7,7 @@ from dp_ros.learning.baselines.engine import BaselineEngine
 from dp_ros.learning.chunk_engine import ChunkEngine
 from dp_ros.learning.chunk_policy import ChunkPolicy
 from dp_ros.learning.engine import Engine
+from dp_ros.learning.graph_cache import Keep, anew
 from dp_ros.learning.methods import require_diffusion
 from dp_ros.learning.transition import Transition
 
@@ -17,8 +18,14 @@ def make_engine(
     policy: ChunkPolicy,
     device: str = 'cpu',
     transition: str | Transition = '',
+    deadline_ms: float = 0.0,
+    keep: Keep = anew,
 ) -> AnyEngine:
-    """`policy` on `device`; raises as ChunkEngine does."""
+    """`policy` on `device`; raises as ChunkEngine does.
+
+    deadline_ms, keep: see Engine. A baseline answers at once, and has no steps to leave out.
+    """
     if isinstance(policy, Baseline):
-        return BaselineEngine(policy, device, transition)
-    return Engine(require_diffusion(policy, 'denoising'), device, transition)
+        return BaselineEngine(policy, device, transition, keep)
+    diffusion = require_diffusion(policy, 'denoising')
+    return Engine(diffusion, device, transition, deadline_ms, keep)

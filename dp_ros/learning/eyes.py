@@ -1,13 +1,15 @@
 """Image features of single frames, each frame encoded once."""
 
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dp_ros.learning.onnx_network import Array, OnnxNetwork
+from dp_ros.learning.graph_cache import Keep, anew
+from dp_ros.learning.onnx_network import Array, OnnxNetwork, exported
 from dp_ros.learning.vision import VisionEncoder
 
 # Two frames of each of a dozen cameras, and as many encoded ahead.
@@ -30,7 +32,7 @@ class Eyes:
     On a CPU the encoders run in ONNX Runtime, else in torch on `device`.
     """
 
-    def __init__(self, vision: VisionEncoder, device: torch.device) -> None:
+    def __init__(self, vision: VisionEncoder, device: torch.device, keep: Keep = anew) -> None:
         self._vision, self._device = vision.eval(), device
         self._kept: OrderedDict[tuple[str, int], tuple[NDArray[np.uint8], Array]] = OrderedDict()
         self.encoded = 0
@@ -39,7 +41,8 @@ class Eyes:
             for name, camera in vision.cameras.items():
                 width, height = camera.size
                 frame = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-                self._networks[name] = OnnxNetwork(_OneCamera(vision, name), {'frames': frame})
+                export = partial(exported, _OneCamera(vision, name), {'frames': frame})
+                self._networks[name] = OnnxNetwork(keep(f'camera {name}', export))
 
     def features(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> Array:
         """Prepared frame (H, W, 3) uint8 -> features (F,).

@@ -36,12 +36,18 @@ class InpaintingUnet1D(ConditionalUnet1D):
         self._actions = action_dim
         super().__init__(action_dim + self._observed[1], 0, widths, step_embedding, kernel, groups)
 
-    def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
+    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+        """FiLM's part (B, P), and what was observed."""
+        return torch.cat([self.films(self.embed_step(steps)), condition], dim=1)
+
+    def step(self, noisy: Tensor, part: Tensor) -> Tensor:
+        size = self._observed[0] * self._observed[1]
+        films, condition = part[:, :-size], part[:, -size:]
         known = condition.unflatten(1, self._observed)
         unknown = noisy[:, known.shape[1] :, self._actions :]
         observations = torch.cat([known, unknown], dim=1)  # (B, T_p, F)
         trajectory = torch.cat([noisy[..., : self._actions], observations], dim=-1)
-        return self.denoise(trajectory, self.embed_step(steps))
+        return self.denoise(trajectory, films)
 
 
 def unknown_mean(errors: Tensor, action_dim: int, observation_steps: int) -> Tensor:

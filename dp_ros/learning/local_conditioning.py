@@ -7,6 +7,7 @@ it, for the way up, is never used there, so there is none here.
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,12 +32,21 @@ class LocalUnet1D(ConditionalUnet1D):
         super().__init__(action_dim, 0, widths, step_embedding, kernel, groups, mask)
         self._observed = (observation_steps, condition_dim // observation_steps)
         self._rest = horizon - observation_steps
+        self._width = widths[0]
         self.encode = FiLMResidualBlock(
             self._observed[1], widths[0], step_embedding, kernel, groups
         )
 
-    def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
+    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+        """FiLM's part (B, P), and the features of each step (B, T_p * widths[0])."""
         step = self.embed_step(steps)
-        observed = condition.unflatten(1, self._observed).transpose(1, 2)  # (B, F, T_o)
-        local = self.encode(functional.pad(observed, (0, self._rest)), step)
-        return self.denoise(noisy, step, local)
+        observed = condition.unflatten(1, self._observed)  # (B, T_o, F)
+        beside = functional.pad(observed, (0, 0, 0, self._rest)).movedim(2, self.channels)
+        local = self.encode(beside, self.encode.film(step)).movedim(self.channels, 2)
+        return torch.cat([self.films(step), local.flatten(1)], dim=1)
+
+    def step(self, noisy: Tensor, part: Tensor) -> Tensor:
+        horizon = self._observed[0] + self._rest
+        size = horizon * self._width
+        films, local = part[:, :-size], part[:, -size:]
+        return self.denoise(noisy, films, local.unflatten(1, (horizon, self._width)))

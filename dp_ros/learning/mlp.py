@@ -50,10 +50,18 @@ class MLPDenoiser(nn.Module):
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, horizon * action_dim))
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
-        condition = self.embed_condition(torch.cat([self.embed_step(steps), condition], dim=-1))
+        return self.step(noisy, self.prepare(steps, condition))
+
+    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+        """The condition (B, width) that every block is given."""
+        given = torch.cat([self.embed_step(steps), condition], dim=-1)
+        embedded: Tensor = self.embed_condition(given)
+        return embedded
+
+    def step(self, noisy: Tensor, part: Tensor) -> Tensor:
         x = self.enter(self._flat(noisy))  # (B, width)
         for block in self.blocks:
-            x = block(x, condition)
+            x = block(x, part)
         output: Tensor = self.leave(x).unflatten(1, self._chunk)  # (B, T_p, A)
         return output
 

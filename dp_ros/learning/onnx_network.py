@@ -15,44 +15,46 @@ from torch import Tensor, nn
 Array = NDArray[np.float32]
 
 
-class OnnxNetwork:
-    """Callable like the module that it was exported from, for inputs of just the example's shapes.
+def exported(module: nn.Module, inputs: Mapping[str, Tensor], batched: bool = False) -> bytes:
+    """The graph of `module` for inputs of just the example's shapes.
 
     inputs: name -> example, in the order of the module's arguments; with `batched` their first
-    axes may have another size, all the same. It uses as many threads as torch is set to, and never
-    spins: a waiting core belongs to the arm.
+    axes may have another size, all the same.
+    """
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        # The exporter that needs no further packages announces its successor at each call.
+        warnings.simplefilter('ignore')
+        file = Path(folder) / 'network.onnx'
+        torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            file,
+            input_names=list(inputs),
+            dynamo=False,
+            dynamic_axes={name: {0: 'batch'} for name in inputs if batched},
+        )
+        return file.read_bytes()
+
+
+class OnnxNetwork:
+    """Callable like the module that `graph` was exported from.
+
+    It uses as many threads as torch is set to, and never spins: a waiting core belongs to the arm.
     """
 
-    def __init__(
-        self, module: nn.Module, inputs: Mapping[str, Tensor], batched: bool = False
-    ) -> None:
-        self._names = tuple(inputs)
-        with warnings.catch_warnings():
-            # The exporter that needs no further packages announces its successor at each call.
-            warnings.simplefilter('ignore')
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / 'network.onnx'
-                examples = tuple(inputs.values())
-                torch.onnx.export(
-                    module,
-                    examples,
-                    file,
-                    input_names=list(self._names),
-                    dynamo=False,
-                    dynamic_axes={name: {0: 'batch'} for name in self._names if batched},
-                )
-                exported = file.read_bytes()
+    def __init__(self, graph: bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            exported,
+            graph,
             options,
             providers=['CPUExecutionProvider'],
             # It loses weights that are equal to others, as those of two new norms are.
             disabled_optimizers=['DivMulFusion'],
         )
+        self._names = tuple(given.name for given in self._session.get_inputs())
 
     def __call__(self, *inputs: NDArray[Any]) -> Array:
         """The module's first output for `inputs`, in the order of the examples."""

@@ -6,7 +6,7 @@ exporter does not know among them is said here in terms of what it knows.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,17 @@ from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.stepwise import Stepwise
 
 aten = torch.ops.aten
+
+
+def part_size(policy: DiffusionPolicy) -> int:
+    """P: how many numbers the denoiser prepares for one step (learning/stepwise.py)."""
+    network = cast('Stepwise', policy.guided)
+    given = torch.zeros(1, dtype=torch.int64), torch.zeros(1, policy.condition_dim)
+    with torch.no_grad():
+        return int(network.prepare(*given).shape[1])
 
 
 def pulled_inputs(policy: DiffusionPolicy) -> dict[str, Tensor]:
@@ -23,9 +32,7 @@ def pulled_inputs(policy: DiffusionPolicy) -> dict[str, Tensor]:
     shape = (1, *policy.noise_shape)
     return {
         'noisy': torch.zeros(shape),
-        # As numbers with a fraction: the exporter cannot tell how integers become them.
-        'steps': torch.zeros(1),
-        'condition': torch.zeros(1, policy.condition_dim),
+        'part': torch.zeros(1, part_size(policy)),
         'goal': torch.zeros(shape),
         'weights': torch.zeros(policy.noise_shape[0]),
         'share': torch.zeros(()),
@@ -33,18 +40,16 @@ def pulled_inputs(policy: DiffusionPolicy) -> dict[str, Tensor]:
 
 
 def pulled_network(policy: DiffusionPolicy) -> nn.Module:
-    """(x, step, condition, goal, weights, share) -> output y, J^T [weights (goal - share y)].
+    """(x, part, goal, weights, share) -> output y, J^T [weights (goal - share y)].
 
     J = d y / d x of the denoiser; for single chunks (1, T_p, A). See Denoising.pulled.
     """
-    network = policy.guided
+    network = cast('Stepwise', policy.guided)
 
     def pulled(
-        x: Tensor, steps: Tensor, condition: Tensor, goal: Tensor, weights: Tensor, share: Tensor
+        x: Tensor, part: Tensor, goal: Tensor, weights: Tensor, share: Tensor
     ) -> tuple[Tensor, Tensor]:
-        found: Any = torch.func.vjp(
-            lambda given: network(policy.with_mask(given), steps, condition), x
-        )
+        found: Any = torch.func.vjp(lambda given: network.step(policy.with_mask(given), part), x)
         output, pull = found
         (product,) = pull(weights[:, None] * (goal - share * output))
         return output, product

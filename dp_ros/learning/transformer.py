@@ -4,6 +4,8 @@ Chi et al. 2023, section 3.1, after minGPT: an action token sees the actions bef
 denoising step, and the observations up to its own time. Normalisation comes first in each branch.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -22,11 +24,15 @@ class Attention(nn.Module):
         self.leave = nn.Linear(width, width)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, memory: Tensor, visible: Tensor | None = None) -> Tensor:
-        """visible: (T, S), 0 where x may look and -inf where not; None: everywhere."""
+    def remember(self, memory: Tensor) -> Tensor:
+        """Keys and values (B, S, 2 width) of the memory."""
+        return torch.cat([self.key(memory), self.value(memory)], dim=2)
+
+    def forward(self, x: Tensor, remembered: Tensor, visible: Tensor | None = None) -> Tensor:
+        """remembered: of `remember`; visible: (T, S), 0 where x may look and -inf where not."""
         query, key, value = (
             part.unflatten(2, (self._heads, -1)).transpose(1, 2)  # (B, heads, T or S, width/heads)
-            for part in (self.query(x), self.key(memory), self.value(memory))
+            for part in (self.query(x), *remembered.chunk(2, dim=2))
         )
         scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5  # (B, heads, T, S)
         if visible is not None:
@@ -58,13 +64,14 @@ class Block(nn.Module):
         self,
         x: Tensor,
         visible: Tensor | None = None,
-        memory: Tensor | None = None,
+        remembered: Tensor | None = None,
         visible_memory: Tensor | None = None,
     ) -> Tensor:
+        """remembered: what `attend_memory` remembers of the memory."""
         normed = self.norm_self(x)
-        x = x + self.drop(self.attend_self(normed, normed, visible))
+        x = x + self.drop(self.attend_self(normed, self.attend_self.remember(normed), visible))
         if self.norm_memory is not None and self.attend_memory is not None:
-            x = x + self.drop(self.attend_memory(self.norm_memory(x), memory, visible_memory))
+            x = x + self.drop(self.attend_memory(self.norm_memory(x), remembered, visible_memory))
         result: Tensor = x + self.drop(self.inner(self.norm_inner(x)))
         return result
 
@@ -121,12 +128,22 @@ class TransformerDenoiser(nn.Module):
             nn.init.normal_(positions, std=0.02)
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
+        return self.step(noisy, self.prepare(steps, condition))
+
+    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+        """Keys and values (B, layers * (1 + T_o) * 2 width) of the memory, for every block."""
         observed = self.embed_observation(condition.unflatten(1, self._observed))
         memory = torch.cat([self.embed_step(steps)[:, None], observed], dim=1)
         memory = self.encoder(self.drop(memory + self.memory_positions))  # (B, 1 + T_o, width)
+        attending = [cast('Attention', block.attend_memory) for block in self.blocks]
+        return torch.stack([each.remember(memory) for each in attending], dim=1).flatten(1)
+
+    def step(self, noisy: Tensor, part: Tensor) -> Tensor:
+        shape = len(self.blocks), len(self.memory_positions), -1
+        remembered = part.unflatten(1, shape).unbind(1)  # each (B, 1 + T_o, 2 width)
         x = self.drop(self.enter(noisy) + self.positions)  # (B, T_p, width)
-        for block in self.blocks:
-            x = block(x, self.visible, memory, self.visible_memory)
+        for block, each in zip(self.blocks, remembered, strict=True):
+            x = block(x, self.visible, each, self.visible_memory)
         output: Tensor = self.leave(x)  # (B, T_p, A)
         return output
 

@@ -40,8 +40,9 @@ class FiLMResidualBlock(nn.Module):
             else nn.Identity()
         )
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        scale, bias = self.film(condition)[..., None].chunk(2, dim=1)  # (B, out, 1) each
+    def forward(self, x: Tensor, film: Tensor) -> Tensor:
+        """film: (B, 2 out), what `self.film` makes of the condition."""
+        scale, bias = film[..., None].chunk(2, dim=1)  # (B, out, 1) each
         hidden = self.first(x) * scale + bias
         result: Tensor = self.second(hidden) + self.residual(x)
         return result
@@ -51,8 +52,12 @@ class ConditionalUnet1D(nn.Module):
     """Noisy actions (B, T_p, A), steps (B,), condition (B, C) -> denoiser output (B, T_p, A).
 
     T_p must be divisible by 2**(len(widths) - 1). With `mask` the noisy actions are
-    (B, T_p, A + 1): learning/prefix.py.
+    (B, T_p, A + 1): learning/prefix.py. What does not depend on the noisy actions is prepared
+    apart (learning/stepwise.py): part is (B, P), scale and bias of every channel of every block.
     """
+
+    # Axis of the channels between the layers.
+    channels = 1
 
     def __init__(
         self,
@@ -99,28 +104,47 @@ class ConditionalUnet1D(nn.Module):
         )
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
-        return self.denoise(noisy, torch.cat([self.embed_step(steps), condition], dim=-1))
+        return self.step(noisy, self.prepare(steps, condition))
 
-    def denoise(self, noisy: Tensor, condition: Tensor, local: Tensor | None = None) -> Tensor:
-        """Output (B, T_p, A) under `condition`, the step embedding first.
+    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+        return self.films(torch.cat([self.embed_step(steps), condition], dim=-1))
 
-        local: features (B, widths[0], T_p) of each step (learning/local_conditioning.py).
+    def step(self, noisy: Tensor, part: Tensor) -> Tensor:
+        return self.denoise(noisy, part)
+
+    def blocks(self) -> list[FiLMResidualBlock]:
+        """All blocks that FiLM conditions, in the order of their use."""
+        levels = [*self.down, *self.up]
+        pairs = [list(cast('nn.ModuleList', level))[:2] for level in levels]
+        pairs.insert(len(self.down), list(self.middle))
+        return [cast('FiLMResidualBlock', block) for pair in pairs for block in pair]
+
+    def films(self, condition: Tensor) -> Tensor:
+        """Scales and biases (B, P) of all blocks."""
+        return torch.cat([block.film(condition) for block in self.blocks()], dim=1)
+
+    def denoise(self, noisy: Tensor, films: Tensor, local: Tensor | None = None) -> Tensor:
+        """Output (B, T_p, A).
+
+        local: features (B, T_p, widths[0]) of each step (learning/local_conditioning.py).
         """
-        x = noisy.transpose(1, 2)  # (B, A or A + 1, T_p)
+        sizes = [cast('nn.Linear', block.film[1]).out_features for block in self.blocks()]
+        film = iter(films.split(sizes, dim=1))
+        x = noisy.movedim(2, self.channels)  # (B, A or A + 1, T_p)
         skips: list[Tensor] = []
         for level in self.down:
             first, second, shrink = cast('nn.ModuleList', level)
-            x = first(x, condition)
+            x = first(x, next(film))
             if local is not None and not skips:
-                x = x + local
-            x = second(x, condition)
+                x = x + local.movedim(2, self.channels)
+            x = second(x, next(film))
             skips.append(x)
             x = shrink(x)  # (B, width, T_p / 2**level)
         for middle in self.middle:
-            x = middle(x, condition)
+            x = middle(x, next(film))
         for level in self.up:
             first, second, grow = cast('nn.ModuleList', level)
-            x = torch.cat([x, skips.pop()], dim=1)
-            x = grow(second(first(x, condition), condition))
-        output: Tensor = self.final(x).transpose(1, 2)  # (B, T_p, A)
+            x = torch.cat([x, skips.pop()], dim=self.channels)
+            x = grow(second(first(x, next(film)), next(film)))
+        output: Tensor = self.final(x).movedim(self.channels, 2)  # (B, T_p, A)
         return output

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
+from dp_ros import paths
 from dp_ros.core.asynchronous import Ask, AsynchronousPlanning
 from dp_ros.core.mode import Mode
 from dp_ros.core.refusal import Refused
@@ -19,6 +20,7 @@ from dp_ros.data import alignment, messages
 from dp_ros.data.alignment import StampedImage
 from dp_ros.learning import checkpoint
 from dp_ros.learning.engines import make_engine
+from dp_ros.learning.graph_cache import GraphCache
 from dp_ros.learning.planner import Planner, receding_horizon, stop_and_wait
 from dp_ros.learning.transition import TRANSITIONS
 from dp_ros.nodes import convert, topics
@@ -56,6 +58,9 @@ class InferenceNode(LifecycleNode):
         self._added_ms = declare(
             self, 'added_latency_ms', 0.0, 'for experiments: sleep after denoising', (0, 5000)
         )
+        self._deadline_ms = declare(
+            self, 'deadline_ms', 0.0, 'leave denoising steps out to keep it; 0: never', (0, 5000)
+        )
         declare(self, 'autostart', True, 'configure and activate at start')
         torch.set_num_threads(threads)
         self._health = Health(self)
@@ -79,7 +84,10 @@ class InferenceNode(LifecycleNode):
             loaded = checkpoint.load(Path(self._checkpoint_folder))
             loaded.require(self._task, self._task_file)
             transition = self._transition or loaded.policy.best_transition
-            self._engine = make_engine(loaded.policy, self._device, transition)
+            keep = GraphCache(paths.cache('graphs'), loaded.identity)
+            self._engine = make_engine(
+                loaded.policy, self._device, transition, self._deadline_ms, keep
+            )
         except (ValueError, RuntimeError) as error:
             self.hopeless = str(error)
             self.get_logger().error(self.hopeless)
@@ -146,6 +154,7 @@ class InferenceNode(LifecycleNode):
         level = DiagnosticStatus.ERROR if self.hopeless else DiagnosticStatus.OK
         values = dict(self._values)
         if values:
+            values |= self._engine.statistics()
             with self._wake:
                 values |= self._planning.statistics(self._now_ns())
         self._health.report('inference', level, self.hopeless or self._status, values)

@@ -7,7 +7,7 @@ import torch
 
 from dp_ros.learning.inpainting import InpaintingUnet1D, unknown_mean
 from dp_ros.learning.local_conditioning import LocalUnet1D
-from dp_ros.learning.onnx_network import OnnxNetwork
+from dp_ros.learning.onnx_network import OnnxNetwork, exported
 from dp_ros.learning.transformer import TransformerDenoiser
 from dp_ros.learning.unet import ConditionalUnet1D
 
@@ -110,12 +110,12 @@ def test_the_transformer_of_the_paper_has_its_size():
 def test_onnx_runtime_gives_the_same_for_one_chunk_and_for_many(network):
     names = ('noisy', 'steps', 'condition')
     examples = dict(zip(names, inputs(network, 1), strict=True))
-    exported = OnnxNetwork(network, examples, batched=True)
+    in_onnx = OnnxNetwork(exported(network, examples, batched=True))
     for batch in (1, 3):
         given = inputs(network, batch)
         with torch.no_grad():
             expected = network(*given)
-        found = torch.from_numpy(exported(*(tensor.numpy() for tensor in given)))
+        found = torch.from_numpy(in_onnx(*(tensor.numpy() for tensor in given)))
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
