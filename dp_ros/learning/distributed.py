@@ -36,7 +36,7 @@ class Peers:
         """Whether all processes say the same here."""
         if self.count == 1:
             return True
-        # Not as objects, which torch would pickle.
+        # Not as objects: torch sends those in a form that may run code.
         digest = bytearray(hashlib.sha256(what.encode()).digest())
         device = 'cuda' if distributed.get_backend() == 'nccl' else 'cpu'
         said = torch.frombuffer(digest, dtype=torch.int64).to(device, copy=True)
