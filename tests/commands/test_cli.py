@@ -76,7 +76,7 @@ def test_a_task_that_does_not_ship(fails, tmp_path):
     said = fails('train', tmp_path, '--task', 'two_arks', '--out', tmp_path)
     assert said == (
         "'two_arks' is neither a file nor one of: pusht_cell, pusht_cell_image, pusht_gym, "
-        'two_arcs'
+        'two_arcs, two_arms_carry, ur5e_reach'
     )
 
 
@@ -115,7 +115,8 @@ def test_data_that_is_not_finite(fails, tmp_path):
 def test_a_task_without_an_expert(fails, tmp_path):
     said = fails('dataset', 'generate', 'juggling', '--out', tmp_path / 'set.zarr')
     assert said == (
-        "no expert for task 'juggling'; there is one for two_arcs, pusht_cell and pusht_cell_image"
+        "no expert for task 'juggling'; there is one for two_arcs, ur5e_reach, "
+        'two_arms_carry, pusht_cell and pusht_cell_image'
     )
 
 

@@ -35,7 +35,9 @@ def test_another_way_of_joining_leads_to_other_places(corrected):
 
 
 def test_a_policy_without_a_prefix_cannot_be_joined_by_one(fails, tmp_path):
-    said = fails('dataset', 'correct', POLICY, '--out', tmp_path / 'set.zarr', '--episodes', 1,
-                 '--transition', 'prefix')  # fmt: skip
+    said = fails(
+        'dataset', 'correct', share('models', 'pusht_cell_image'), '--out', tmp_path / 'set.zarr',
+        '--episodes', 1, '--transition', 'prefix',
+    )  # fmt: skip
     assert 'this policy was not trained with a clean prefix; choose another transition' in said
     assert not (tmp_path / 'set.zarr').exists()

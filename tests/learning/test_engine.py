@@ -135,7 +135,7 @@ def test_a_strategy_that_the_policy_cannot_be_joined_by_is_a_sentence(task, make
     with pytest.raises(ValueError, match="'lerp' is no chunk transition; there are: switch"):
         Engine(shipped[0], transition='lerp')
     with pytest.raises(ValueError, match='not trained with a clean prefix'):
-        Engine(shipped[0], transition='prefix')
+        Engine(DiffusionPolicy(task, make_recipe()), transition='prefix')
 
 
 @pytest.mark.parametrize(

@@ -205,13 +205,13 @@ def test_recipes_without_a_prefix_are_written_as_before(make_recipe):
 
 
 @pytest.mark.parametrize(
-    ('name', 'identity'),
-    [('pusht_cell', '0566a24f516e2cd1'), ('pusht_gym', '1b09574e6a00ce9a')],
+    ('name', 'identity', 'knows'),
+    [('pusht_cell', '780ca69c399d0d0f', True), ('pusht_gym', '1b09574e6a00ce9a', False)],
 )
-def test_shipped_policies_load_as_before(name, identity):
+def test_shipped_policies_load_as_before(name, identity, knows):
     loaded = checkpoint.load(share('models', name))
     assert loaded.identity == identity
-    assert loaded.policy.recipe.diffusion.prefix is None
+    assert (loaded.policy.recipe.diffusion.prefix is not None) == knows
 
 
 @pytest.fixture(scope='module')

@@ -143,7 +143,8 @@ def test_the_recipes_that_ship_are_valid(path):
     task = load_task(share('config', 'tasks', 'pusht_gym.yaml'))
     with torch.device('meta'):
         policy = methods.make_policy(task, recipe)
-    assert path.stem.removesuffix('_velocity') == f'pusht_gym_{methods.name(policy)}'
+    method = path.stem.removesuffix('_velocity').removesuffix('_plain')
+    assert method == f'pusht_gym_{methods.name(policy)}'
     assert recipe.features.control == (
         'velocity' if path.stem.endswith('velocity') else 'position'
     )
