@@ -6,8 +6,11 @@ A plan that does the same a little sooner or later lies far off at each time, an
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dp_ros.core.stamped import ActionChunk, Array
+
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,17 @@ def chunks_apart(old: ActionChunk | None, new: ActionChunk, axes: int) -> Apart 
     """
     if old is None:
         return None
-    later = [i for i, stamp in enumerate(old.stamps_ns) if stamp >= new.stamps_ns[0]]
-    stamps = [old.stamps_ns[i] for i in later]
-    rows = [new.stamps_ns.index(stamp) for stamp in stamps if stamp in new.stamps_ns]
-    same = [i for i, stamp in enumerate(stamps) if stamp in new.stamps_ns]
-    if not rows:
+    _, mine, theirs = np.intersect1d(old.stamps_ns, new.stamps_ns, return_indices=True)
+    if not len(mine):
         return None
-    return _apart(old.waypoints[later, :axes], new.waypoints[:, :axes], same, rows)
+    first = int(np.searchsorted(old.stamps_ns, new.stamps_ns[0]))
+    return _apart(old.waypoints[first:, :axes], new.waypoints[:, :axes], mine - first, theirs)
 
 
 def actions_apart(old: Array, new: Array) -> Apart | None:
     """The same for actions (T, A), step for step, NaN where `old` has none; None without any."""
     known = np.flatnonzero(np.isfinite(old).all(axis=-1))
-    return _apart(old[known], new, list(range(len(known))), list(known)) if len(known) else None
+    return _apart(old[known], new, np.arange(len(known)), known) if len(known) else None
 
 
 def way_distance(one: Array, other: Array) -> float:
@@ -48,7 +49,7 @@ def way_distance(one: Array, other: Array) -> float:
     return min(_to_line(one, other), _to_line(other, one))
 
 
-def _apart(old: Array, new: Array, old_rows: list[int], new_rows: list[int]) -> Apart:
+def _apart(old: Array, new: Array, old_rows: Rows, new_rows: Rows) -> Apart:
     gaps = np.linalg.norm(old[old_rows] - new[new_rows], axis=1)
     return Apart(float(gaps.mean()), way_distance(old, new))
 

@@ -1,7 +1,6 @@
 """The denoiser of a policy in ONNX Runtime, in two graphs (learning/stepwise.py)."""
 
-from functools import partial
-from typing import cast
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from dp_ros.learning.onnx_network import Array, OnnxNetwork, exported
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.pulled_network import part_size, pulled_inputs, pulled_network
 from dp_ros.learning.rows import by_rows
-from dp_ros.learning.stepwise import Stepwise
 from dp_ros.learning.unet import ConditionalUnet1D
 
 
@@ -29,13 +27,16 @@ class DenoiserGraphs:
         steps, conditions = torch.zeros(1, dtype=torch.int64), torch.zeros(1, policy.condition_dim)
         noisy = torch.zeros(1, *policy.input_shape)
 
+        # Made once, and only where a graph has to be exported.
+        network = cache(partial(_for_one_core, policy))
+
         def prepare() -> bytes:
             inputs = {'steps': steps, 'condition': conditions}
-            return exported(_Prepare(policy), inputs, batched=True)
+            return exported(_Part(network(), 'prepare'), inputs, batched=True)
 
         def step() -> bytes:
             inputs = {'noisy': noisy, 'part': torch.zeros(1, part_size(policy))}
-            return exported(_Step(policy), inputs, batched)
+            return exported(_Part(network(), 'step'), inputs, batched)
 
         self._prepare = OnnxNetwork(keep('prepare', prepare))
         self._step = OnnxNetwork(keep(f'step, batched: {batched}', step))
@@ -67,24 +68,17 @@ def _pulled(policy: DiffusionPolicy) -> bytes:
     return exported(pulled_network(policy), pulled_inputs(policy))
 
 
-class _Prepare(nn.Module):
-    def __init__(self, policy: DiffusionPolicy) -> None:
+class _Part(nn.Module):
+    """One method of a denoiser, as a module that can be exported."""
+
+    def __init__(self, network: nn.Module, method: str) -> None:
         super().__init__()
-        self.network = cast('Stepwise', _for_one_core(policy))
+        self.network, self._method = network, method
         self.eval()
 
-    def forward(self, steps: Tensor, condition: Tensor) -> Tensor:
-        return self.network.prepare(steps, condition)
-
-
-class _Step(nn.Module):
-    def __init__(self, policy: DiffusionPolicy) -> None:
-        super().__init__()
-        self.network = cast('Stepwise', _for_one_core(policy))
-        self.eval()
-
-    def forward(self, noisy: Tensor, part: Tensor) -> Tensor:
-        return self.network.step(noisy, part)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        result: Tensor = getattr(self.network, self._method)(*inputs)
+        return result
 
 
 def _for_one_core(policy: DiffusionPolicy) -> nn.Module:

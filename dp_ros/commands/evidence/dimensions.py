@@ -110,15 +110,10 @@ class Dimension(FromSource):
 
     @property
     def key(self) -> dict[str, Any]:
-        return self._evaluation.key
+        return _evaluation(self.source, self.starts, 0).key
 
     def run(self, bench: Workbench) -> Record:
-        return {**self._evaluation.run(bench), **self.source.sizes}
-
-    @property
-    def _evaluation(self) -> Evaluation:
-        labels = (('task', self.source.task), ('delay_ms', 0))
-        return Evaluation(TABLE, labels, self.source, self.starts)
+        return {**_evaluation(self.source, self.starts, 0).run(bench), **self.source.sizes}
 
 
 @dataclass(frozen=True)
@@ -131,13 +126,7 @@ class Streamed(FromSource):
 
     @property
     def key(self) -> dict[str, Any]:
-        return {
-            'task': self.source.task,
-            'delay_ms': DELAY_MS,
-            'origin': self.source.identity,
-            'episodes': self.starts.count,
-            'first_seed': self.starts.first,
-        }
+        return _evaluation(self.source, self.starts, DELAY_MS).key
 
     def run(self, bench: Workbench) -> Record:
         ready = self.source.ready(bench)
@@ -159,6 +148,11 @@ class Streamed(FromSource):
             **outcomes(report['episodes']),
             **self.source.sizes,
         }
+
+
+def _evaluation(source: Taught, starts: Starts, delay_ms: int) -> Evaluation:
+    labels = (('task', source.task), ('delay_ms', delay_ms))
+    return Evaluation(TABLE, labels, source, starts)
 
 
 def jobs(starts: Starts) -> list[Job]:
