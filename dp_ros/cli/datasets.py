@@ -20,6 +20,7 @@ from dp_ros.cli.options import (
     Threads,
     console,
     shipped,
+    shipped_or_none,
 )
 from dp_ros.paths import share
 
@@ -81,8 +82,8 @@ def build(
     """Make a data set of recorded episodes; an interrupted build goes on where it stopped."""
     from dp_ros.commands import dataset_build as command
 
-    task_file = shipped(task, TASKS) if task else None
-    robot_file = shipped(robot, ROBOTS) if robot else None
+    task_file = shipped_or_none(task, TASKS)
+    robot_file = shipped_or_none(robot, ROBOTS)
     audited = None if force else thresholds or share('config', 'audit.yaml')
     command.run(
         bags, out, task_file, robot_file, commanded_by.value, audited, workers, ray, console
@@ -225,8 +226,8 @@ def audit(
     """Weigh recorded episodes: drops, gaps, latency, idle stretches, limits ..."""
     from dp_ros.commands import audit as command
 
-    task_file = shipped(task, TASKS) if task else None
-    robot_file = shipped(robot, ROBOTS) if robot else None
+    task_file = shipped_or_none(task, TASKS)
+    robot_file = shipped_or_none(robot, ROBOTS)
     file = thresholds or share('config', 'audit.yaml')
     sound = command.run(bags, out, task_file, robot_file, file, console)
     if strict and not sound:
@@ -253,6 +254,6 @@ def show(
     """Draw one episode: frames, states and actions over time, and who commanded."""
     from dp_ros.commands import show as command
 
-    task_file = shipped(task, TASKS) if task else None
-    robot_file = shipped(robot, ROBOTS) if robot else None
+    task_file = shipped_or_none(task, TASKS)
+    robot_file = shipped_or_none(robot, ROBOTS)
     command.run(path, episode, out, rerun, task_file, robot_file, console)

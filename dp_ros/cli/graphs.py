@@ -12,7 +12,9 @@ from dp_ros.cli.options import (
     ROBOTS,
     TASKS,
     Out,
+    RobotFile,
     Seed,
+    TaskFile,
     Transition,
     console,
     shipped,
@@ -89,10 +91,8 @@ def demo(
 @app.command()
 def demonstrate(
     out: Out = Path('recordings'),
-    task: Annotated[
-        str, typer.Option(help='Task description: a shipped name or a file.')
-    ] = 'pusht_cell',
-    robot: Annotated[str, typer.Option(help='Robot file: a shipped name or a file.')] = 'ur5e_sim',
+    task: TaskFile = 'pusht_cell',
+    robot: RobotFile = 'ur5e_sim',
     episodes: Annotated[int, typer.Option(min=1, help='How many episodes.')] = 10,
     seed: Seed = 3000,
 ) -> None:
@@ -141,7 +141,7 @@ def calibrate_servo(
 @app.command()
 def teleop(
     device: Annotated[str, typer.Option(help='keyboard, xbox, spacemouse ..., or a file.')],
-    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
+    task: TaskFile,
 ) -> None:
     """Move the arm by hand; the executor must run in the same ROS domain."""
     from dp_ros.commands import teleop as command
@@ -151,8 +151,8 @@ def teleop(
 
 @app.command()
 def record(
-    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
-    robot: Annotated[str, typer.Option(help='Robot file: a shipped name or a file.')],
+    task: TaskFile,
+    robot: RobotFile,
     out: Out = Path('recordings'),
     operator: Annotated[str, typer.Option(help='Who teleoperates.')] = '',
     frames: Annotated[Frames, typer.Option(help='How raw frames are stored.')] = Frames.raw,

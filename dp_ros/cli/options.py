@@ -21,6 +21,8 @@ Out = Annotated[Path, typer.Option('--out', '-o', help='Where the results go.')]
 Seed = Annotated[int, typer.Option(help='Seed of the first episode; the next ones follow.')]
 Threads = Annotated[int, typer.Option(min=1, help='CPU threads for torch.')]
 Workers = Annotated[int, typer.Option(min=0, help='Processes that read images; 0: none.')]
+TaskFile = Annotated[str, typer.Option(help='Task description: a shipped name or a file.')]
+RobotFile = Annotated[str, typer.Option(help='Robot file: a shipped name or a file.')]
 Checkpoint = Annotated[Path, typer.Argument(help='Folder of a checkpoint.')]
 Processes = Annotated[int, typer.Option('--workers', min=1, help='Processes.')]
 DelaySteps = Annotated[
@@ -72,3 +74,8 @@ def shipped(name: str, folder: tuple[str, ...]) -> Path:
         return known
     names = ', '.join(sorted(p.stem for p in share(*folder).glob('*.yaml')))
     raise ValueError(f'{name!r} is neither a file nor one of: {names}')
+
+
+def shipped_or_none(name: str | None, folder: tuple[str, ...]) -> Path | None:
+    """The same, where nothing need be named."""
+    return shipped(name, folder) if name else None

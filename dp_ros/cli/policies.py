@@ -15,6 +15,7 @@ from dp_ros.cli.options import (
     Out,
     Samplers,
     Seed,
+    TaskFile,
     Threads,
     Workers,
     console,
@@ -27,7 +28,7 @@ app = typer.Typer()
 @app.command()
 def train(
     datasets: Annotated[list[Path], typer.Argument(help='Replay buffers (zarr), used together.')],
-    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
+    task: TaskFile,
     out: Out,
     recipe: Annotated[
         str | None, typer.Option(help='Recipe; default: the one named as the task.')
@@ -53,7 +54,7 @@ def train(
 @app.command()
 def pretrain(
     datasets: Annotated[list[Path], typer.Argument(help='Replay buffers (zarr), used together.')],
-    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
+    task: TaskFile,
     recipe: Annotated[str, typer.Option(help='Pretraining recipe: a shipped name or a file.')],
     out: Out,
     targets: Annotated[str, typer.Option(help='Array of the data sets to tell.')] = 'keypoint',
@@ -94,7 +95,7 @@ def import_checkpoint(
     file: Annotated[
         Path, typer.Argument(help='Its weights: .safetensors, or tensors saved by torch.')
     ],
-    task: Annotated[str, typer.Option(help='Task description: a shipped name or a file.')],
+    task: TaskFile,
     recipe: Annotated[str, typer.Option(help='What it is: a shipped recipe or a file.')],
     out: Out,
 ) -> None:
