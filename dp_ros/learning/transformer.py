@@ -2,6 +2,8 @@
 
 Chi et al. 2023, section 3.1, after minGPT: an action token sees the actions before it, the
 denoising step, and the observations up to its own time. Normalisation comes first in each branch.
+Training starts elsewhere than minGPT's (normal weights of 0.02), which leaves a narrow network
+next to nothing of what was observed: tokens, positions and memory begin with a variance of one.
 """
 
 from typing import cast
@@ -59,6 +61,13 @@ class Block(nn.Module):
             nn.Linear(4 * width, width),
         )
         self.drop = nn.Dropout(dropout)
+
+    def soften(self, branches: int) -> None:
+        """Make each branch the smaller, the more `branches` are added up (as GPT-2 does)."""
+        crossing = [] if self.attend_memory is None else [self.attend_memory.leave]
+        with torch.no_grad():
+            for layer in (self.attend_self.leave, *crossing, cast('nn.Linear', self.inner[-1])):
+                layer.weight.mul_(branches**-0.5)
 
     def forward(
         self,
@@ -124,8 +133,10 @@ class TransformerDenoiser(nn.Module):
         seen = memory - 1 <= action + begins
         self.register_buffer('visible_memory', _where(seen), persistent=False)
         self.apply(_initialise)
+        for block in self.blocks:
+            cast('Block', block).soften(3 * layers)
         for positions in (self.memory_positions, self.positions):
-            nn.init.normal_(positions, std=0.02)
+            nn.init.normal_(positions)
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
         return self.step(noisy, self.prepare(steps, condition))
@@ -160,6 +171,7 @@ def _where(seen: Tensor) -> Tensor:
 
 
 def _initialise(module: nn.Module) -> None:
+    """Outputs of variance one for inputs of variance one."""
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(module.weight, std=module.in_features**-0.5)
         nn.init.zeros_(module.bias)
