@@ -16,6 +16,7 @@ from dp_ros.learning.chunk_policy import ChunkPolicy
 from dp_ros.learning.eyes import Eyes
 from dp_ros.learning.graph_cache import Keep, anew
 from dp_ros.learning.onnx_network import Array
+from dp_ros.learning.place import place
 from dp_ros.learning.transition import Transition
 
 P = TypeVar('P', bound=ChunkPolicy)
@@ -29,8 +30,8 @@ class ChunkEngine(ABC, Generic[P]):
     A frame that was seen before is not encoded again. All methods are called from one thread.
     noise_shape: (n, *policy.noise_shape), n samples.
 
-    Raises RuntimeError if torch does not know the device, and ValueError where it is not there, or
-    where the policy cannot be joined in this way.
+    device: see learning/place.py. Raises what `place` raises, and ValueError where the policy
+    cannot be joined in this way.
     """
 
     def __init__(
@@ -40,16 +41,12 @@ class ChunkEngine(ABC, Generic[P]):
         transition: str | Transition = '',
         keep: Keep = anew,
     ) -> None:
-        self._device = torch.device(device)
-        if self._device.type == 'cuda' and not torch.cuda.is_available():
-            raise ValueError(
-                f'device {device!r} was asked for, but torch sees no GPU; use device cpu, or '
-                f'install a CUDA build of torch'
-            )
+        self._place = place(device)
+        self._device = self._place.device
         self.transition = _chosen(transition, policy)
         self._policy = policy.to(self._device).eval()
         self.noise_shape = (self.transition.samples, *policy.noise_shape)
-        self._eyes = None if policy.vision is None else Eyes(policy.vision, self._device, keep)
+        self._eyes = None if policy.vision is None else Eyes(policy.vision, self._place, keep)
 
     @torch.inference_mode()
     def encode(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> None:

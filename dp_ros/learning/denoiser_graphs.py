@@ -1,5 +1,6 @@
-"""The denoiser of a policy in ONNX Runtime, in two graphs (learning/stepwise.py)."""
+"""The denoiser of a policy as exported graphs, of two parts (learning/stepwise.py)."""
 
+from collections.abc import Callable
 from functools import cache, partial
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from dp_ros.learning import guidance
 from dp_ros.learning.graph_cache import Keep
 from dp_ros.learning.onnx_network import Array, OnnxNetwork, exported
+from dp_ros.learning.place import Network
+from dp_ros.learning.plain_mish import with_plain_mish
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.pulled_network import part_size, pulled_inputs, pulled_network
 from dp_ros.learning.rows import by_rows
@@ -18,29 +21,36 @@ from dp_ros.learning.unet import ConditionalUnet1D
 class DenoiserGraphs:
     """`prepare` what the steps need, then `step`; and `pull`, where a strategy differentiates.
 
-    batched: whether `step` is given several samples of a chunk at once.
+    network: makes what runs a graph (learning/place.py), but the one of gradients, which always
+    runs in ONNX Runtime: OpenVINO 2026.4 gives wrong ones for a transformer. batched: whether
+    `step` is given several samples of a chunk at once.
     """
 
     def __init__(
-        self, policy: DiffusionPolicy, keep: Keep, batched: bool, differentiates: bool
+        self,
+        policy: DiffusionPolicy,
+        network: Callable[[bytes], Network],
+        keep: Keep,
+        batched: bool,
+        differentiates: bool,
     ) -> None:
         steps, conditions = torch.zeros(1, dtype=torch.int64), torch.zeros(1, policy.condition_dim)
         noisy = torch.zeros(1, *policy.input_shape)
 
         # Made once, and only where a graph has to be exported.
-        network = cache(partial(_for_one_core, policy))
+        denoiser = cache(partial(_for_one_core, policy))
 
         def prepare() -> bytes:
             inputs = {'steps': steps, 'condition': conditions}
-            return exported(_Part(network(), 'prepare'), inputs, batched=True)
+            return exported(_Part(denoiser(), 'prepare'), inputs, batched=True)
 
         def step() -> bytes:
             inputs = {'noisy': noisy, 'part': torch.zeros(1, part_size(policy))}
-            return exported(_Part(network(), 'step'), inputs, batched)
+            return exported(_Part(denoiser(), 'step'), inputs, batched)
 
-        self._prepare = OnnxNetwork(keep('prepare', prepare))
-        self._step = OnnxNetwork(keep(f'step, batched: {batched}', step))
-        self._pull: OnnxNetwork | None = None
+        self._prepare = network(keep('prepare', prepare))
+        self._step = network(keep(f'step, batched: {batched}', step))
+        self._pull: Network | None = None
         if differentiates:
             self._pull = OnnxNetwork(keep('pull', partial(_pulled, policy)))
 
@@ -86,5 +96,6 @@ def _for_one_core(policy: DiffusionPolicy) -> nn.Module:
     denoiser = policy.denoiser
     if isinstance(denoiser, ConditionalUnet1D):
         denoiser = by_rows(denoiser)
+    denoiser = with_plain_mish(denoiser)
     weight = policy.recipe.diffusion.guidance
     return denoiser if weight is None else guidance.ClassifierFree(denoiser, weight)

@@ -22,10 +22,10 @@ from dp_ros.learning.transition import Denoising, Transition
 class Engine(ChunkEngine[DiffusionPolicy]):
     """A diffusion policy on `device`, whose chunks are joined by any transition that fits it.
 
-    On a CPU the networks run in ONNX Runtime (all samples of a chunk in one call, the gradients of
-    guidance, too) and the rest of the arithmetic in numpy: next to a thread that serves ROS
-    callbacks, each of torch's many small operations would have to win the interpreter back.
-    Elsewhere the plain policy is used.
+    On a CPU the networks run as graphs (all samples of a chunk in one call, the gradients of
+    guidance, too) in ONNX Runtime or OpenVINO, and the rest of the arithmetic in numpy: next to a
+    thread that serves ROS callbacks, each of torch's many small operations would have to win the
+    interpreter back. Elsewhere the plain policy is used.
 
     deadline_ms: a chunk that would take longer, as the last ones did, is denoised in fewer steps;
     0: never. keep: where exported graphs are kept.
@@ -46,9 +46,11 @@ class Engine(ChunkEngine[DiffusionPolicy]):
         if deadline_ms:
             self._budget = StepBudget(self.steps, deadline_ms / 1e3)
         self._graphs: DenoiserGraphs | None = None
-        if self._device.type == 'cpu':
+        if self._place.network is not None:
             joins = self.transition
-            self._graphs = DenoiserGraphs(policy, keep, joins.samples > 1, joins.differentiates)
+            self._graphs = DenoiserGraphs(
+                policy, self._place.network, keep, joins.samples > 1, joins.differentiates
+            )
 
     def statistics(self) -> dict[str, int]:
         return {'denoising_steps': self.steps, 'shortened': self.shortened}
@@ -99,7 +101,7 @@ class Engine(ChunkEngine[DiffusionPolicy]):
     def _denoising(
         self, graphs: DenoiserGraphs, condition: Array, visited: list[int]
     ) -> Denoising[Array]:
-        """The denoiser under `condition` (1, C) in ONNX Runtime."""
+        """The denoiser under `condition` (1, C), as graphs."""
         policy = self._policy
         parts = graphs.prepare(visited, condition)
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dp_ros.learning.graph_cache import Keep, anew
-from dp_ros.learning.onnx_network import Array, OnnxNetwork, exported
+from dp_ros.learning.onnx_network import Array, exported
+from dp_ros.learning.place import Network, Place
 from dp_ros.learning.vision import VisionEncoder
 
 # Two frames of each of a dozen cameras, and as many encoded ahead.
@@ -29,20 +30,20 @@ class _OneCamera(nn.Module):
 class Eyes:
     """`features(camera, stamp_ns, image)`: a frame is encoded when its stamp is new.
 
-    On a CPU the encoders run in ONNX Runtime, else in torch on `device`.
+    The encoders run as graphs where `place` has a runtime for them, else in torch.
     """
 
-    def __init__(self, vision: VisionEncoder, device: torch.device, keep: Keep = anew) -> None:
-        self._vision, self._device = vision.eval(), device
+    def __init__(self, vision: VisionEncoder, place: Place, keep: Keep = anew) -> None:
+        self._vision, self._device = vision.eval(), place.device
         self._kept: OrderedDict[tuple[str, int], tuple[NDArray[np.uint8], Array]] = OrderedDict()
         self.encoded = 0
-        self._networks: dict[str, OnnxNetwork] = {}
-        if device.type == 'cpu':
+        self._networks: dict[str, Network] = {}
+        if place.network is not None:
             for name, camera in vision.cameras.items():
                 width, height = camera.size
                 frame = torch.zeros(1, height, width, 3, dtype=torch.uint8)
                 export = partial(exported, _OneCamera(vision, name), {'frames': frame})
-                self._networks[name] = OnnxNetwork(keep(f'camera {name}', export))
+                self._networks[name] = place.network(keep(f'camera {name}', export))
 
     def features(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> Array:
         """Prepared frame (H, W, 3) uint8 -> features (F,).

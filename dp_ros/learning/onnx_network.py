@@ -56,6 +56,17 @@ class OnnxNetwork:
         )
         self._names = tuple(given.name for given in self._session.get_inputs())
 
+    def examples(self, random: np.random.Generator) -> list[NDArray[Any]]:
+        """Random inputs, of batch 1 where any will do."""
+        kinds = {'tensor(float)': np.float32, 'tensor(int64)': np.int64, 'tensor(uint8)': np.uint8}
+        found = []
+        for given in self._session.get_inputs():
+            shape = [size if isinstance(size, int) else 1 for size in given.shape]
+            whole = given.type != 'tensor(float)'
+            values = random.integers(0, 100, shape) if whole else random.normal(size=shape)
+            found.append(np.asarray(values).astype(kinds[given.type]))
+        return found
+
     def __call__(self, *inputs: NDArray[Any]) -> Array:
         """The module's first output for `inputs`, in the order of the examples."""
         return self.outputs(*inputs)[0]

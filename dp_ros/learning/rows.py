@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dp_ros.learning.plain_mish import mish
 from dp_ros.learning.unet import ConditionalUnet1D, ConvBlock, FiLMResidualBlock
 
 
@@ -136,14 +137,3 @@ class _ResidualBlock(nn.Module):
         scale, bias = film[:, None].chunk(2, dim=2)  # (B, 1, out) each
         result: Tensor = self.second(self.first(x) * scale + bias) + self.residual(x)
         return result
-
-
-def mish(x: Tensor) -> Tensor:
-    """x tanh(log(1 + e^x)) in operations that have fast kernels: x n / (2 - n), n = s (2 - s).
-
-    s = 1 / (1 + e^-x). With u = 1 + e^x it is 1 - n = 1 / u^2, and the hyperbolic tangent is
-    (u^2 - 1) / (u^2 + 1).
-    """
-    share = torch.sigmoid(x)
-    share = share * (2 - share)
-    return x * (share / (2 - share))

@@ -44,7 +44,7 @@ class InferenceNode(LifecycleNode):
         self._observation = observation
         self._checkpoint_folder = declare(self, 'checkpoint', '', 'folder of the checkpoint')
         self._task_file = declare(self, 'task', '', 'task description (YAML file)')
-        self._device = declare(self, 'device', 'cpu', 'where to denoise: cpu, cuda, cuda:1 ...')
+        self._device = declare(self, 'device', 'cpu', 'where: cpu, openvino, cuda, cuda:1 ...')
         threads = declare(self, 'threads', 1, 'CPU threads of the denoiser', (1, 64))
         self._seed = declare(self, 'seed', 0, 'seed of the noise that chunks start from')
         joins = ', '.join(TRANSITIONS)
@@ -88,7 +88,7 @@ class InferenceNode(LifecycleNode):
             self._engine = make_engine(
                 loaded.policy, self._device, transition, self._deadline_ms, keep
             )
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, ImportError) as error:
             self.hopeless = str(error)
             self.get_logger().error(self.hopeless)
             self._report()

@@ -8,13 +8,14 @@ from dp_ros import yamlfile
 from dp_ros.learning.engine import Engine
 from dp_ros.learning.eyes import FRAMES_KEPT, Eyes
 from dp_ros.learning.observations import Observations
+from dp_ros.learning.place import place
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import ResnetEncoder
 from dp_ros.learning.vision import VisionEncoder
 from dp_ros.task import ImageStream
 from tests.learning import image_windows
 
-CPU = torch.device('cpu')
+CPU = place('cpu')
 
 
 @pytest.fixture
