@@ -2,10 +2,11 @@
 
 The reference is what people run: the same weights in plain PyTorch, one call of the network after
 the other, with the scheduler of diffusers, and all T_o frames of every camera encoded for each
-chunk. Ours is the engine that a robot runs; of every camera one frame is new in each chunk. Both
-use one thread and take turns, so that they see the same machine; a chunk is everything from the
-observation window to actions in task units. CPU time is that of the process: unlike the time on
-the wall it does not count what other programs took.
+chunk. Ours is the engine that a robot runs, by ONNX Runtime (device cpu) and by OpenVINO (device
+openvino); of every camera one frame is new in each chunk. All use one thread and take turns, so
+that they see the same machine; a chunk is everything from the observation window to actions in
+task units. CPU time is that of the process: unlike the time on the wall it does not count what
+other programs took.
 """
 
 import gc
@@ -35,6 +36,7 @@ SAMPLERS = {'DDIM-8': ('ddim', 8), 'DDIM-16': ('ddim', 16), 'DDPM-100': ('ddpm',
 UNET = {'kind': 'unet', 'step_embedding': 64}
 RESNET = {'kind': 'resnet18', 'crop': 0.875}
 WARM_UP = 1
+OURS = {'ours': 'cpu', 'ours_openvino': 'openvino'}
 LARGE = ('66 M U-Net', '253 M U-Net')  # minutes for each DDPM-100
 
 
@@ -181,19 +183,21 @@ def windows(policy: DiffusionPolicy) -> Iterator[tuple[np.ndarray, np.ndarray, d
 def measure(case: Case, sampler: str, seconds: float, keep: Keep) -> dict[str, Any]:
     """Both in turns until they have had `seconds` of CPU time, three times at least."""
     policy = policy_of(case, sampler)
-    engine = Engine(policy, keep=keep)
+    engines = {name: Engine(policy, device, keep=keep) for name, device in OURS.items()}
     reference, given = Reference(policy), windows(policy)
-    took: dict[str, list[tuple[float, float]]] = {'reference': [], 'ours': []}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in ('reference', *OURS)}
     apart = 0.0
     for repetition in range(1000):
         window = next(given)
         expected, *times = timed(reference.predict, *window)
-        found, *own = timed(engine.predict, *window)
-        if sampler.startswith('DDIM'):  # DDPM draws noise of its own
-            apart = max(apart, float(np.abs(found - expected).max()))
         if repetition >= WARM_UP:
             took['reference'].append(tuple(times))
-            took['ours'].append(tuple(own))
+        for name, engine in engines.items():
+            found, *times = timed(engine.predict, *window)
+            if sampler.startswith('DDIM'):  # DDPM draws noise of its own
+                apart = max(apart, float(np.abs(found - expected).max()))
+            if repetition >= WARM_UP:
+                took[name].append(tuple(times))
         spent = sum(cpu for rows in took.values() for cpu, _ in rows)
         if repetition >= WARM_UP + 2 and spent >= seconds:
             break
@@ -202,7 +206,7 @@ def measure(case: Case, sampler: str, seconds: float, keep: Keep) -> dict[str, A
         'parameters': sum(p.numel() for p in policy.denoiser.parameters()),
         'sees': case.sees,
         'sampler': sampler,
-        'chunks': len(took['ours']),
+        'chunks': len(took['reference']),
         'largest_difference': apart if sampler.startswith('DDIM') else None,
         'command': report.command(),
         'load_before': report.machine()['load_before'],
@@ -211,11 +215,13 @@ def measure(case: Case, sampler: str, seconds: float, keep: Keep) -> dict[str, A
         cpu, wall = (np.array(column) * 1e3 for column in zip(*rows, strict=True))
         found_figures[name] = {'cpu_ms': report.spread(cpu), 'wall_ms': report.spread(wall)}
         found_figures[name]['least_cpu_ms'] = round(float(cpu.min()), 3)
-    for kind in ('cpu', 'wall'):
-        theirs, ours = (found_figures[name][f'{kind}_ms']['p50'] for name in ('reference', 'ours'))
-        found_figures[f'ratio_{kind}'] = round(theirs / ours, 2)
-    theirs, ours = (found_figures[name]['least_cpu_ms'] for name in ('reference', 'ours'))
-    found_figures['ratio_least_cpu'] = round(theirs / ours, 2)
+    theirs = found_figures['reference']
+    for name in OURS:
+        ours = found_figures[name]
+        for kind in ('cpu', 'wall'):
+            median, own = theirs[f'{kind}_ms']['p50'], ours[f'{kind}_ms']['p50']
+            ours[f'ratio_{kind}'] = round(median / own, 2)
+        ours['ratio_least_cpu'] = round(theirs['least_cpu_ms'] / ours['least_cpu_ms'], 2)
     steps = SAMPLERS[sampler][1]
     gflop = steps * flops(policy) / 1e9
     found_figures['network_gflop'] = round(gflop, 3)
@@ -281,17 +287,19 @@ def row(figures: dict[str, Any]) -> list[str]:
         spread = figures[name][f'{kind}_ms']
         return f'{spread["p50"]:.3g} / {spread["p99"]:.3g}'
 
+    def ratios(kind: str) -> str:
+        return ' / '.join(f'{figures[name][f"ratio_{kind}"]:.1f}' for name in OURS)
+
     return [
         figures['network'], figures['sees'], figures['sampler'],
-        *(times(name, kind) for kind in ('cpu', 'wall') for name in ('reference', 'ours')),
-        f'{figures["ratio_cpu"]:.1f}', f'{figures["ratio_least_cpu"]:.1f}',
-        f'{figures["ratio_wall"]:.1f}', str(figures['chunks']),
+        *(times(name, 'cpu') for name in ('reference', *OURS)),
+        ratios('cpu'), ratios('least_cpu'), ratios('wall'), str(figures['chunks']),
     ]  # fmt: skip
 
 
 HEADINGS = [
-    'network', 'sees', 'sampler', 'reference, CPU p50 / p99', 'ours', 'reference, wall p50 / p99',
-    'ours', 'CPU ratio', 'of the least', 'wall ratio', 'chunks',
+    'network', 'sees', 'sampler', 'reference, p50 / p99', 'ONNX Runtime', 'OpenVINO', 'ratios',
+    'of the least', 'by the clock', 'chunks',
 ]  # fmt: skip
 
 
@@ -324,7 +332,7 @@ def _publish(known: dict[tuple[str, str, str], dict[str, Any]], about: dict[str,
     headlines = [
         report.Headline(
             f'chunk, {f["network"]}, {f["sees"]}, {f["sampler"]}: CPU p50',
-            f'{f["ours"]["cpu_ms"]["p50"]:.3g} ms',
+            ' / '.join(f'{f[name]["cpu_ms"]["p50"]:.3g} ms' for name in OURS),
             f'{f["reference"]["cpu_ms"]["p50"]:.3g} ms',
         )
         for f in found
@@ -333,8 +341,9 @@ def _publish(known: dict[tuple[str, str, str], dict[str, Any]], about: dict[str,
     report.publish(
         report.Result(
             'chunk',
-            'One chunk on one core, in milliseconds, against plain PyTorch with a scheduler of '
-            'diffusers (the rows of a network by one call)',
+            'One chunk on one core, in milliseconds of CPU time, against plain PyTorch with a '
+            'scheduler of diffusers, and how many times as long that took (ONNX Runtime / '
+            'OpenVINO)',
             REFERENCE,
             HEADINGS,
             [row(figures) for figures in found],
@@ -353,7 +362,8 @@ def key(figures: dict[str, Any]) -> tuple[str, str, str]:
 def _known() -> list[dict[str, Any]]:
     """The figures of the last time, of which `--only` renews some."""
     file = report.RESULTS / 'chunk.json'
-    return json.loads(file.read_text())['figures'] if file.exists() else []
+    found = json.loads(file.read_text())['figures'] if file.exists() else []
+    return [figures for figures in found if all(name in figures for name in OURS)]
 
 
 if __name__ == '__main__':
