@@ -86,13 +86,15 @@ def simulated_cell(
 
 
 def planning(
-    transition: str = '', added_latency_ms: float = 0.0, wait: bool = False
+    transition: str = '', added_latency_ms: float = 0.0, wait: bool = False, device: str = ''
 ) -> dict[str, Any]:
     """Parameters of the inference node: how chunks are joined ('': as it likes), and a delay.
 
     wait: the arm stands while the policy thinks, as a measure of what moving meanwhile gains.
+    device: where it computes (learning/place.py).
     """
-    given: dict[str, Any] = {'transition': transition} if transition else {}
+    chosen = {'transition': transition, 'device': device}
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value}
     if wait:
         given['wait'] = True
     if added_latency_ms:

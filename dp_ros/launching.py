@@ -59,6 +59,15 @@ def transition() -> DeclareLaunchArgument:
     )
 
 
+def device() -> DeclareLaunchArgument:
+    """The argument `policy_device`: learning/place.py, or empty."""
+    return DeclareLaunchArgument(
+        'policy_device',
+        default_value='',
+        description='where it computes: cpu, openvino, cuda ...; empty: a GPU if there is one',
+    )
+
+
 def _node(process: Process) -> Node:
     parameters = {
         name: str(value) if isinstance(value, Path) else value

@@ -19,6 +19,7 @@ ARGUMENTS = [
         'device', default_value='', description='device file of a person; empty: nobody'
     ),
     launching.transition(),
+    launching.device(),
 ]
 
 
@@ -28,7 +29,7 @@ def _graph(value):
         Path(value('task')),
         Path(value('checkpoint')) if value('checkpoint') else None,
         Path(value('device')) if value('device') else None,
-        planning=bringup.planning(value('transition')),
+        planning=bringup.planning(value('transition'), device=value('policy_device')),
     )
 
 

@@ -29,6 +29,7 @@ ARGUMENTS = [
         'rate_hz', default_value='125', choices=['125', '500'], description='command stream'
     ),
     launching.transition(),
+    launching.device(),
     DeclareLaunchArgument(
         'added_latency_ms', default_value='0', description='experiment: chunks come so much later'
     ),
@@ -52,7 +53,10 @@ def _graph(value):
         series=value('series'),
         rate_hz=int(value('rate_hz')),
         planning=bringup.planning(
-            value('transition'), float(value('added_latency_ms')), value('wait') == 'true'
+            value('transition'),
+            float(value('added_latency_ms')),
+            value('wait') == 'true',
+            value('policy_device'),
         ),
     )
 

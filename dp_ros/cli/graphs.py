@@ -72,6 +72,9 @@ def demo(
     series: Annotated[Series, typer.Option(help='Controller to simulate.')] = Series.e_series,
     rate_hz: Annotated[Rate, typer.Option(help='Rate of the command stream.')] = Rate.hz_125,
     transition: Transition = None,
+    device: Annotated[
+        str, typer.Option(help='cpu, openvino, cuda ...; default: a GPU if there is one.')
+    ] = '',
     added_latency_ms: Annotated[
         float, typer.Option(min=0, help='Let each chunk come so much later, as an experiment.')
     ] = 0.0,
@@ -84,7 +87,8 @@ def demo(
 
     command.run(
         out, episodes, seed, video, policy.value, checkpoint, robot, address, series.value,
-        int(rate_hz.value), planning(transition_name(transition), added_latency_ms, wait), console,
+        int(rate_hz.value),
+        planning(transition_name(transition), added_latency_ms, wait, device), console,
     )  # fmt: skip
 
 

@@ -35,15 +35,16 @@ class Place:
 def place(name: str) -> Place:
     """`cpu` (ONNX Runtime), `openvino` (the same CPU), or a device of torch such as `cuda:1`.
 
-    Raises ImportError where OpenVINO is not installed, RuntimeError if torch does not know the
-    device, and ValueError where it is not there.
+    An empty name stands for a GPU where torch sees one, else the CPU. Raises ImportError where
+    OpenVINO is not installed, RuntimeError if torch does not know the device, and ValueError where
+    it is not there.
     """
     if name == OPENVINO:
         # An extra: most machines do not have it.
         from dp_ros.learning.openvino_network import OpenVinoNetwork
 
         return Place(torch.device('cpu'), OpenVinoNetwork)
-    device = torch.device(name)
+    device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise ValueError(
             f'device {name!r} was asked for, but torch sees no GPU; use device cpu, or install a '

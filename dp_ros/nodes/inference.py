@@ -44,7 +44,9 @@ class InferenceNode(LifecycleNode):
         self._observation = observation
         self._checkpoint_folder = declare(self, 'checkpoint', '', 'folder of the checkpoint')
         self._task_file = declare(self, 'task', '', 'task description (YAML file)')
-        self._device = declare(self, 'device', 'cpu', 'where: cpu, openvino, cuda, cuda:1 ...')
+        self._device = declare(
+            self, 'device', '', 'cpu, openvino, cuda, cuda:1 ...; empty: a GPU if there is one'
+        )
         threads = declare(self, 'threads', 1, 'CPU threads of the denoiser', (1, 64))
         self._seed = declare(self, 'seed', 0, 'seed of the noise that chunks start from')
         joins = ', '.join(TRANSITIONS)

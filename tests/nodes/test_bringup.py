@@ -29,11 +29,13 @@ def test_the_demo_is_the_cell_what_the_policy_sees_and_a_conductor(tmp_path, pol
 
 
 def test_experiments_with_planning_reach_the_policy_alone(tmp_path):
-    chosen = bringup.planning('fade', 200, wait=True)
+    chosen = bringup.planning('fade', 200, wait=True, device='cuda:1')
     graph = bringup.demo(tmp_path, policy=bringup.shipped('state'), planning=chosen)
     (policy,) = [p for p in graph if p.name == 'policy']
     command = policy.command()
-    assert {'transition:=fade', 'added_latency_ms:=200.0', 'wait:=true'} <= set(command)
+    assert {'transition:=fade', 'device:=cuda:1', 'added_latency_ms:=200.0', 'wait:=true'} <= set(
+        command
+    )
     assert not any('wait' in part for p in graph if p is not policy for part in p.command())
     assert bringup.planning() == {}
 

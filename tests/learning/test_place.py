@@ -1,4 +1,4 @@
-"""OpenVINO computes the same function as torch, whatever a strategy asks of it."""
+"""Where a policy computes, and that OpenVINO computes there what torch does."""
 
 import sys
 
@@ -90,3 +90,11 @@ def test_without_openvino_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'openvino', None)
     with pytest.raises(ImportError, match=r"pip install 'dp_ros\[openvino\]', or use device cpu"):
         place('openvino')
+
+
+@pytest.mark.parametrize(('seen', 'expected'), [(True, 'cuda'), (False, 'cpu')])
+def test_unless_told_otherwise_a_policy_computes_on_a_gpu_if_there_is_one(
+    monkeypatch, seen, expected
+):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: seen)
+    assert place('').device.type == expected
