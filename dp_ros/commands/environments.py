@@ -61,6 +61,7 @@ ENVIRONMENTS: dict[str, Callable[[Task], AbstractContextManager[Make]]] = {
     'pusht_cell': _cell,
     'pusht_cell_image': _cell_image,
     'pusht_gym': _gym,
+    'pusht_gym_single': _gym,
     'two_arcs': _arcs,
     'two_arms_carry': _carry,
     'ur5e_reach': _reach,

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from dp_ros.paths import share
 
+TASK = 'pusht_gym'
+SINGLE = 'pusht_gym_single'
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -12,6 +15,7 @@ class Contender:
 
     paper: best checkpoint / mean of the last ten (Chi et al. 2023, table 1), where it has the row.
     watched: whether its run is followed from checkpoint to checkpoint, for the table of stability.
+    task: which horizons it learns.
     """
 
     key: str
@@ -20,6 +24,7 @@ class Contender:
     control: str = 'position'
     paper: str = '-'
     watched: bool = False
+    task: str = TASK
 
     @property
     def file(self) -> Path:
@@ -42,6 +47,10 @@ CONTENDERS = (
     Contender('lstm_gmm_velocity', 'LSTM-GMM', f'{BASELINES}_lstm_gmm_velocity', 'velocity'),
     Contender('ibc_velocity', 'IBC', f'{BASELINES}_ibc_velocity', 'velocity'),
     Contender('cnn_plain', 'Diffusion, CNN, plain features', 'pusht_gym_cnn_plain'),
+    Contender('bet_single', 'BET, one action at a time', f'{BASELINES}_bet', task=SINGLE),
+    Contender(
+        'lstm_gmm_single', 'LSTM-GMM, one action at a time', f'{BASELINES}_lstm_gmm', task=SINGLE
+    ),
     Contender('bet_plain', 'BET, plain features', f'{BASELINES}_bet_plain'),
     Contender('mlp', 'Diffusion, MLP', 'pusht_gym'),
 )

@@ -16,7 +16,8 @@ TABLE = 'methods'
 # As in the paper's table: people, diffusion, baselines.
 ORDER = (
     HUMAN, 'cnn', 'transformer', 'mlp', 'diffusion_velocity', 'regression', 'lstm_gmm',
-    'lstm_gmm_velocity', 'ibc', 'ibc_velocity', 'bet', 'cnn_plain', 'bet_plain',
+    'lstm_gmm_velocity', 'ibc', 'ibc_velocity', 'bet', 'lstm_gmm_single', 'bet_single',
+    'cnn_plain', 'bet_plain',
 )  # fmt: skip
 
 

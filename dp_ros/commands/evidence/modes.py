@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dp_ros.commands.evidence import statistics
-from dp_ros.commands.evidence.contenders import BY_KEY, Contender
+from dp_ros.commands.evidence.contenders import BY_KEY, TASK, Contender
 from dp_ros.commands.evidence.jobs import Job, Record
 from dp_ros.commands.evidence.methods import ORDER
 from dp_ros.commands.evidence.sources import FromSource, Source, Trained
@@ -60,8 +60,9 @@ class Modes(FromSource):
 
 
 def jobs(contenders: Sequence[Contender]) -> list[Job]:
-    """The contenders' first training seed."""
-    return [Modes(contender.key, Trained(contender, SEED)) for contender in contenders]
+    """The first training seed of those contenders that learn whole chunks."""
+    chunked = [contender for contender in contenders if contender.task == TASK]
+    return [Modes(contender.key, Trained(contender, SEED)) for contender in chunked]
 
 
 def rows(records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from dp_ros import atomic, yamlfile
-from dp_ros.commands.evidence.contenders import Contender
+from dp_ros.commands.evidence.contenders import TASK, Contender
 from dp_ros.commands.evidence.workbench import Workbench, short
 from dp_ros.learning import checkpoint, methods
 from dp_ros.learning.recipe import Distillation
 
-TASK = 'pusht_gym'
 KEPT = 8
 """Checkpoints that are kept of a run that is watched."""
 
@@ -104,7 +103,8 @@ class Trained:
 
     @cached_property
     def identity(self) -> str:
-        return hashlib.sha256(self._recipe.encode()).hexdigest()[:8]
+        task = '' if self.contender.task == TASK else self.contender.task
+        return hashlib.sha256(f'{self._recipe}{task}'.encode()).hexdigest()[:8]
 
     @property
     def missing(self) -> str | None:
@@ -127,8 +127,8 @@ class Trained:
         trained = bench.once(
             self.name,
             [
-                'train', str(data), '--task', TASK, '--recipe', str(recipe), '-o', str(run),
-                '--threads', '1', '--workers', '0',
+                'train', str(data), '--task', self.contender.task, '--recipe', str(recipe),
+                '-o', str(run), '--threads', '1', '--workers', '0',
             ],
         )  # fmt: skip
         return Ready(run / 'checkpoint', (imported, trained))
