@@ -119,6 +119,9 @@ def evaluate(
     inference_steps: Annotated[int | None, typer.Option(min=1, help='Denoising steps.')] = None,
     delay_steps: DelaySteps = 0,
     transition: Joining = Joins.switch,
+    limit_steps: Annotated[
+        int | None, typer.Option(min=1, help="Length of an episode; default: the environment's.")
+    ] = None,
     threads: Threads = 1,
     out: Out = Path('out/evaluation'),
 ) -> None:
@@ -127,5 +130,5 @@ def evaluate(
 
     command.run(
         checkpoint, episodes, seed, action_steps, sampler.value if sampler else None,
-        inference_steps, delay_steps, transition.value, threads, out, console,
+        inference_steps, delay_steps, transition.value, limit_steps, threads, out, console,
     )  # fmt: skip

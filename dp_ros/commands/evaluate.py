@@ -109,6 +109,7 @@ def run(
     inference_steps: int | None,
     delay_steps: int,
     transition: str,
+    limit_steps: int | None,
     threads: int,
     out: Path,
     console: Console,
@@ -133,7 +134,7 @@ def run(
             environments.append(make())
             return environments[-1]
 
-        limit = int(make().max_steps)
+        limit = limit_steps or int(make().max_steps)
         plan = planner(policy, 0, joining(transition), delay_steps)
         for outcome in rollout(make_and_keep, plan, seeds, horizons, limit, delay_steps):
             outcomes.append(outcome)
@@ -156,6 +157,7 @@ def run(
         'action_steps': horizons.action,
         'delay_steps': delay_steps,
         'transition': transition,
+        'limit_steps': limit,
         'method': methods.name(policy),
         **_sampling(policy),
         'chunk_ms': duration_ms,

@@ -15,6 +15,7 @@ from dp_ros.commands.evidence import (
     methods,
     page,
     pictures,
+    rollouts,
     samplers,
     statistics,
     store,
@@ -95,6 +96,7 @@ def quiet():
 @pytest.fixture(autouse=True)
 def _nobody_has_the_demonstrations(monkeypatch):
     monkeypatch.setattr(methods, 'people', list)
+    monkeypatch.setattr(rollouts, 'people', list)
 
 
 @pytest.fixture
@@ -247,6 +249,20 @@ def test_a_recipe_that_is_not_there_is_passed_over(played, bench, places, quiet,
     suite.run(choice('methods', 'modes', 'stability', of=[absent]), bench, 1, places, quiet)
     assert played.calls == []
     assert 'passed over: there is no recipe baselines/none yet' in quiet.export_text()
+
+
+def test_rollouts_take_a_minute_and_are_judged_at_their_end(played, bench):
+    (job,) = rollouts.jobs([CNN])
+    record = job.run(bench)
+    assert played.calls[-1][0] == 'evaluate'
+    assert played.calls[-1][-4:-2] == ['--limit-steps', '600']
+    human = {'key': {'method': 'human'}, 'coverage_last': [0.9, 0.84], 'steps': [100, 200]}
+    assert rollouts.rows([record]) == []
+    people, row = rollouts.rows([record, human])
+    # Ends of 0.4, 0.86, 0.83 and 0.9.
+    assert row['success']['successes'] == 2
+    assert row['duration_s'] == pytest.approx(10.15)
+    assert people['success']['share'] == 1
 
 
 def test_people_are_the_measure(places):

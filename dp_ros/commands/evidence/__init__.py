@@ -4,7 +4,7 @@
     sources.py      where a checkpoint comes from: it ships, or is trained first
     workbench.py    runs dp-ros commands, each once
     evaluation.py   one `dp-ros evaluate` and its record; demonstrations.py the same for people
-    methods.py, samplers.py, horizons.py, modes.py, stability.py, dimensions.py
+    methods.py, rollouts.py, samplers.py, horizons.py, modes.py, stability.py, dimensions.py
                     a table each: its jobs, and from their records its rows
     store.py        records as JSON; suite.py does what is not there yet; page.py tells
 

@@ -12,6 +12,7 @@ from dp_ros.commands.evidence import (
     methods,
     modes,
     pictures,
+    rollouts,
     samplers,
     stability,
 )
@@ -120,6 +121,14 @@ TABLES: dict[str, tuple[str, Callable[[Sequence[Record]], list[dict[str, Any]]],
         ('duration [s]', _number('duration_s', '.1f')),
         ('chunk [ms]', _number('chunk_ms', '.1f')),
         ('paper: score', _text('paper')),
+    )),
+    'rollouts': ('Rollouts, as on the robot of the paper', rollouts.rows, (
+        ('method', _text('title')),
+        ('control', _text('control')),
+        ('rollouts', _text('rollouts')),
+        ('success (95 %)', _rate('success')),
+        ('last IoU', _number('iou', '.2f')),
+        ('duration [s]', _number('duration_s', '.1f')),
     )),
     'samplers': ('Samplers', samplers.rows, (
         ('sampler', _text('sampler')),

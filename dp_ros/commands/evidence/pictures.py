@@ -47,6 +47,26 @@ def methods(path: Path, rows: Sequence[Row]) -> None:
             _plain(axis)
 
 
+def rollouts(path: Path, rows: Sequence[Row]) -> None:
+    """How each rollout ended, and how many ended well."""
+    with _figure(path, (11, 1.5 + 0.42 * len(rows))) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        for place, row in enumerate(rows):
+            colour = _colour(row)
+            low, middle, high = (100 * row['success'][part] for part in ('low', 'share', 'high'))
+            left.plot(row['ious'], [place] * len(row['ious']), '|', color=colour, markersize=9,
+                      alpha=0.6)  # fmt: skip
+            left.plot(row['iou'], place, 'o', color=colour, markersize=6)
+            right.plot([low, high], [place, place], color=colour, linewidth=1.6)
+            right.plot(middle, place, 'o', color=colour, markersize=6)
+        left.set_yticks(range(len(rows)), [_name(row) for row in rows])
+        left.invert_yaxis()
+        left.set(xlabel='last IoU: each rollout, and the mean', xlim=(-0.02, 1.0))
+        right.set(xlabel='as good as people [% of rollouts, 95 % interval]', xlim=(-3, 103))
+        for axis in (left, right):
+            _plain(axis)
+
+
 def samplers(path: Path, rows: Sequence[Row]) -> None:
     """Score over denoising steps, and over the time of a chunk."""
     with _figure(path, (11, 4.2)) as figure:
@@ -205,6 +225,7 @@ def _figure(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
 
 DRAW: dict[str, Callable[[Path, Sequence[Row]], None]] = {
     'methods': methods,
+    'rollouts': rollouts,
     'samplers': samplers,
     'horizons': horizons,
     'modes': modes,

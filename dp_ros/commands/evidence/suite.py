@@ -16,6 +16,7 @@ from dp_ros.commands.evidence import (
     methods,
     modes,
     page,
+    rollouts,
     samplers,
     stability,
     store,
@@ -25,8 +26,8 @@ from dp_ros.commands.evidence.evaluation import Starts
 from dp_ros.commands.evidence.jobs import Job, Record, name
 from dp_ros.commands.evidence.workbench import DEMONSTRATIONS, Workbench
 
-TABLES = ('methods', 'samplers', 'horizons', 'modes', 'stability', 'dimensions')
-LEARNING = ('methods', 'modes', 'stability')
+TABLES = ('methods', 'rollouts', 'samplers', 'horizons', 'modes', 'stability', 'dimensions')
+LEARNING = ('methods', 'rollouts', 'modes', 'stability')
 SEEDS = 3
 TELL_EVERY_S = 120.0
 
@@ -47,11 +48,13 @@ class Choice:
 
     def jobs(self) -> list[Job]:
         """In the order of work: however early it is interrupted, what matters most is there."""
-        found = [*methods.people(), *samplers.jobs(self.starts), *horizons.jobs(self.starts)]
+        found = [*methods.people(), *rollouts.people()]
+        found += [*samplers.jobs(self.starts), *horizons.jobs(self.starts)]
         found += dimensions.jobs(self.starts)
         for seed in range(self.seeds):
             found += methods.jobs(self.contenders, seed, self.starts)
             if seed == 0:
+                found += rollouts.jobs(self.contenders)
                 found += modes.jobs(self.contenders)
                 found += stability.jobs(self.contenders, self.starts)
                 found += samplers.student_jobs(self.starts)
