@@ -29,7 +29,7 @@ from benchmarks.report import Headline, Result
 from benchmarks.watcher import Watcher, watching
 from dp_ros import bringup
 from dp_ros.commands.demo import free_address
-from dp_ros.core.stream import StreamConfig
+from dp_ros.core.stream_config import StreamConfig
 from dp_ros.data import messages
 from dp_ros.hardware.drivers import make_kinematics
 from dp_ros.nodes import topics

@@ -10,7 +10,7 @@ from dp_ros import yamlfile
 from dp_ros.core import limits
 from dp_ros.core.kinematics import Kinematics
 from dp_ros.core.safety import SafetyLimits
-from dp_ros.core.stream import StreamConfig
+from dp_ros.core.stream_config import StreamConfig
 from dp_ros.task import CartesianAction, Name, Task
 
 Triple = tuple[float, float, float]

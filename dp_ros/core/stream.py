@@ -5,50 +5,17 @@ arm's state as it was read at that time.
 """
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 
-from dp_ros.core import jog
+from dp_ros.core import jog, reach
 from dp_ros.core.chunk import Schedule, Verdict
 from dp_ros.core.mode import COMMANDED, Call, Event, Mode, ModeState, standstill
-from dp_ros.core.robot import Command, RobotState, Space
-from dp_ros.core.safety import Motion, SafetyLimits
+from dp_ros.core.robot import Command, RobotState
+from dp_ros.core.safety import Motion
 from dp_ros.core.stamped import ActionChunk, Array, Sample, frozen_array
+from dp_ros.core.stream_config import StreamConfig
 from dp_ros.core.trail import Trail
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """Rules of one command stream.
-
-    period_s: the control period;
-    first_step: how far [m or rad, on any axis] the first waypoint after arming may lie from where
-    the arm stands; first_chunk_ns: patience for it; patience_ns: how long one chunk may be played
-    without a next one; epoch_ns: a chunk that splices sooner than this after arming was planned
-    before it; twist_ns: how long a twist of the operator holds; twist_age_ns: how old it may be;
-    free_axes: the axes x y z rx ry rz that the task lets an operator move;
-    lead_ns: how much sooner than due a policy's actions are sent, for an arm that lags by as much;
-    unlock_ns: how long after a protective stop it may be unlocked; back_ns: how long before the
-    stop the arm stood at what counts as the last safe pose; back_speed [m/s], back_angular_speed
-    [rad/s, of joints too]: how fast it goes back there.
-    """
-
-    space: Space
-    limits: SafetyLimits
-    period_s: float
-    first_step: float
-    first_chunk_ns: int
-    patience_ns: int
-    epoch_ns: int
-    twist_ns: int = 120_000_000
-    twist_age_ns: int = 200_000_000
-    free_axes: tuple[bool, ...] = (True,) * 6
-    lead_ns: int = 0
-    unlock_ns: int = 5_000_000_000
-    back_ns: int = 500_000_000
-    back_speed: float = 0.05
-    back_angular_speed: float = 0.2
 
 
 class CommandStream:
@@ -90,7 +57,7 @@ class CommandStream:
         # An arm that is held stays where it was sent to: a restart from its reading would jump.
         held = self._motion.setpoint if self._motion is not None else None
         standing = self._standing(state) if held is None else held
-        outside = self._outside(standing, state)
+        outside = reach.refusal(standing, state, self.config.limits)
         if outside:
             return outside
         if held is None:
@@ -123,7 +90,7 @@ class CommandStream:
         refusal = (
             self.mode.refusal(Call.RECOVER)
             or standstill(state.status, state.detail)
-            or self._outside(standing, state)
+            or reach.refusal(standing, state, self.config.limits)
         )
         if refusal:
             return refusal
@@ -227,31 +194,14 @@ class CommandStream:
         if verdict in (Verdict.WRONG_SIZE, Verdict.NOT_FINITE, Verdict.NOT_A_ROTATION):
             self.mode = self.mode.after(Event.REFUSED, verdict.value)
         elif verdict is Verdict.ACCEPTED:
-            verdict, detail = self._reachable(chunk)
+            first = self._schedule.splice_ns is None
+            start = self._motion_now().setpoint if first else self._schedule.near(chunk.splice_ns)
+            verdict, detail = reach.of_chunk(chunk, start, first, self.config)
             if verdict is not Verdict.ACCEPTED:
                 self.mode = self.mode.after(Event.REFUSED, f'{verdict.value}: {detail}')
         if verdict is Verdict.ACCEPTED:
             self._schedule = schedule
         return self._counted(verdict)
-
-    def _reachable(self, chunk: ActionChunk) -> tuple[Verdict, str]:
-        """Whether a chunk goes on from where the arm is, or is going, step by step."""
-        bounds, first = self.config.limits.axes, self._schedule.splice_ns is None
-        axes = len(bounds.low)
-        start = self._motion_now().setpoint if first else self._schedule.near(chunk.splice_ns)
-        ways = np.abs(np.diff([start, *chunk.waypoints], axis=0))[:, :axes].max(axis=1)
-        if first and ways[0] > self.config.first_step:
-            allowed = self.config.first_step
-            return Verdict.FAR_FROM_ARM, f'{ways[0]:.3f} away, {allowed:.3f} allowed'
-        seconds = np.diff([chunk.splice_ns, *chunk.stamps_ns]) / 1e9
-        allowed = bounds.step + bounds.speed.max() * seconds
-        # A policy that changes its mind may want to be elsewhere by what it moved meanwhile.
-        allowed[0] += bounds.step
-        leaps = np.flatnonzero(ways > allowed)
-        if len(leaps):
-            i = int(leaps[0])
-            return Verdict.LEAP, f'waypoint {i} is {ways[i]:.3g} away, {allowed[i]:.3g} allowed'
-        return Verdict.ACCEPTED, ''
 
     def tick(self, now_ns: int, state: RobotState) -> Command | None:
         """The command of this control period; None when nothing may be sent.
@@ -316,7 +266,9 @@ class CommandStream:
             return refusal
         if not pressed:
             return 'the arm was stopped under the operator; release the deadman and press it anew'
-        return self._outside(self._standing(state), state) if self._motion is None else ''
+        if self._motion is not None:
+            return ''
+        return reach.refusal(self._standing(state), state, self.config.limits)
 
     def _requested(self, now_ns: int) -> Array | None:
         """What who commands wants now; None: brake."""
@@ -376,22 +328,6 @@ class CommandStream:
         if not self._schedule.covers(now_ns):
             return None
         return self._schedule.near(now_ns + self._foresight_ns)
-
-    def _outside(self, standing: Array, state: RobotState) -> str:
-        """A sentence where the arm stands at what a limit forbids, else ''."""
-        limits, at = self.config.limits, np.round(standing, 4).tolist()
-        if not np.isfinite(standing).all():
-            return f'the arm does not say where it is: its state is {at}'
-        bounds = limits.axes
-        if not bounds.contains(standing[: len(bounds.low)]):
-            return (
-                f'the arm stands at {at[: len(bounds.low)]}, outside the workspace '
-                f'{bounds.low.tolist()} .. {bounds.high.tolist()}; move it inside'
-            )
-        broken = limits.refusal(standing, state.joint_positions)
-        return (
-            f'the arm stands at {at}, beyond the limit {broken!r}; move it away' if broken else ''
-        )
 
     def _motion_now(self) -> Motion:
         assert self._motion is not None

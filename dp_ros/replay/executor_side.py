@@ -14,7 +14,8 @@ from dp_ros.core.chunk import Verdict
 from dp_ros.core.mode import STOPPED_BY
 from dp_ros.core.robot import ArmStatus, RobotState
 from dp_ros.core.stamped import ActionChunk, Array
-from dp_ros.core.stream import CommandStream, StreamConfig
+from dp_ros.core.stream import CommandStream
+from dp_ros.core.stream_config import StreamConfig
 from dp_ros.data import messages, topic_names
 from dp_ros.data.messages import MessageError
 from dp_ros.data.stream_inputs import JOINTS, POSE

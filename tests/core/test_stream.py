@@ -12,7 +12,8 @@ from dp_ros.core.chunk import Verdict
 from dp_ros.core.mode import Mode
 from dp_ros.core.robot import ArmStatus, RobotState
 from dp_ros.core.stamped import ActionChunk
-from dp_ros.core.stream import CommandStream, StreamConfig
+from dp_ros.core.stream import CommandStream
+from dp_ros.core.stream_config import StreamConfig
 from dp_ros.robot import load_robot
 from dp_ros.task import JointAction, load_task
 
