@@ -277,21 +277,20 @@ def _faded(clean: Samples, committed: Committed[Samples], fade: int) -> Samples:
 
     With fade = 2 a third of the new plan, two thirds, and then it alone.
     """
-    weights = np.asarray(committed.weights)
-    free = np.flatnonzero((weights > 0) & (weights < 1))  # what the plan before still reaches
-    if not (fade and len(free)):
+    if not fade:
         return clean
-    new = np.ones(len(weights))
-    new[free] = np.minimum((free - free[0] + 1) / (fade + 1), 1)
-    share = _like(clean, new)[:, None]
+    weights = committed.weights
+    free: Any = (weights > 0) & (weights < 1)  # what the plan before still reaches
+    rank: Any = _like(clean, free.cumsum(0))  # 1, 2 ... there
+    share = (1 - _like(clean, free) * (1 - (rank / (fade + 1)).clip(max=1)))[:, None]
     return share * clean + (1 - share) * committed.target
 
 
-def _like(samples: Samples, values: NDArray[np.float64]) -> Samples:
-    """Values as an array of the kind of `samples`."""
+def _like(samples: Samples, values: Any) -> Samples:
+    """Values (a tensor, or an array) as what `samples` are, where they are."""
     if isinstance(samples, Tensor):
-        return torch.from_numpy(values).to(samples)
-    return values.astype(samples.dtype)
+        return torch.as_tensor(values).to(samples)
+    return np.asarray(values, samples.dtype)
 
 
 TRANSITIONS: dict[str, Callable[[], Transition]] = {
