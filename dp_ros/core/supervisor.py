@@ -10,6 +10,9 @@ from dp_ros.core.backoff import Backoff
 DEAD_S = 5.0
 # Loading and warming up a policy takes its time; nobody hears a node meanwhile.
 START_S = 60.0
+# After standing still itself for so long, it hears for a while of silences that are its own.
+PAUSED_S = 0.5
+GRACE_S = 1.0
 # A robot may be switched on at any time: a transition is tried again for ever, at least so often.
 LONGEST_RETRY_S = 5.0
 
@@ -105,11 +108,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Supervisor:
-    """The members of a graph and what is known of each; an event gives a new Supervisor."""
+    """The members of a graph and what is known of each; an event gives a new Supervisor.
+
+    ran_s: when it looked last; trusts_from_s: until then silence means nothing, for it has stood
+    still itself.
+    """
 
     members: tuple[Member, ...]
     seen: Mapping[str, Seen]
     backoff: Backoff = field(default_factory=Backoff)
+    ran_s: float = 0.0
+    trusts_from_s: float = 0.0
 
     @staticmethod
     def begun(
@@ -123,7 +132,8 @@ class Supervisor:
         strangers = {member.after for member in members} - {'', *names}
         if strangers:
             raise ValueError(f'{sorted(strangers)} come before others and are not among {names}')
-        return Supervisor(members, {n: Seen(now_s) for n in names}, backoff or Backoff())
+        seen = {name: Seen(now_s) for name in names}
+        return Supervisor(members, seen, backoff or Backoff(), ran_s=now_s)
 
     # What was heard.
 
@@ -160,6 +170,12 @@ class Supervisor:
         refusals = before.refusals + 1
         return self._with(node, replace(before, pending=None, refusals=refusals, refused_s=now_s))
 
+    def looking(self, now_s: float) -> 'Supervisor':
+        """To be called before it decides, many times within PAUSED_S."""
+        paused = now_s > self.ran_s + PAUSED_S
+        trusts = now_s + GRACE_S if paused else self.trusts_from_s
+        return replace(self, ran_s=now_s, trusts_from_s=trusts)
+
     # What follows from it.
 
     def condition(self, node: str, now_s: float) -> Condition:
@@ -191,6 +207,8 @@ class Supervisor:
 
     def why_hold(self, mode: str, now_s: float) -> str:
         """Why nothing may be commanded in this mode of the executor; '' if nothing is wrong."""
+        if now_s < self.trusts_from_s:
+            return ''
         return '; '.join(
             f'{member.name} is {self._state_of(member.name, now_s)}'
             for member in self.members

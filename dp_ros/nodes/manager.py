@@ -118,6 +118,7 @@ class ManagerNode(Node):
         if not self.context.ok():
             return
         now_s = time.monotonic()
+        self._supervisor = self._supervisor.looking(now_s)
         self._hold_where_needed(now_s)
         for name, seen in self._supervisor.seen.items():
             if seen.alive and seen.lifecycle is not Lifecycle.ACTIVE:

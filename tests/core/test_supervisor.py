@@ -109,6 +109,20 @@ def test_the_arm_holds_only_in_modes_that_depend_on_what_was_lost(mode):
     assert supervisor.heard('executor', False, False, 5).why_hold(mode, 6) == ''
 
 
+def test_silence_means_nothing_to_who_has_stood_still():
+    supervisor = brought_up()
+    for tenth in range(51):
+        supervisor = supervisor.looking(tenth / 10)
+    frozen = supervisor.heard('wrist', False, False, 9.0).looking(9.0)
+    assert frozen.why_hold('policy', 9.5) == ''
+    awake = frozen
+    for tenth in range(11):
+        awake = awake.looking(9.0 + tenth / 10)
+    assert awake.why_hold('policy', 10.0) == 'wrist is silent for 1.0 s'
+    assert frozen.heard('wrist', True, False, 9.1).looking(9.1).why_hold('policy', 10.0) == ''
+    assert supervisor.heard('wrist', False, False, 5.2).looking(5.3).why_hold('policy', 5.3) != ''
+
+
 def test_a_node_that_came_back_counts_once_it_is_at_work():
     again = brought_up().heard('inference', False, False, 5).heard('inference', True, True, 8)
     assert again.why_hold('policy', 8) == 'inference is starting again'
