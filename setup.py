@@ -100,7 +100,7 @@ setup(
         'examples': ['scikit-learn'],
         # Writes episodes for its viewer (dataset show --rerun); 170 MB.
         'rerun': ['rerun-sdk'],
-        # Chunks in 0.7 of the time on most x86 cores (device: openvino); 200 MB.
+        # Chunks in 0.7 of the time on most x86 cores (device: openvino); 180 MB.
         'openvino': ['openvino'],
         # Data sets built by the machines of a cluster (dataset build --ray); 270 MB.
         'ray': ['ray'],

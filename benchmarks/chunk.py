@@ -181,7 +181,7 @@ def windows(policy: DiffusionPolicy) -> Iterator[tuple[np.ndarray, np.ndarray, d
 
 
 def measure(case: Case, sampler: str, seconds: float, keep: Keep) -> dict[str, Any]:
-    """Both in turns until they have had `seconds` of CPU time, three times at least."""
+    """All in turns until they have had `seconds` of CPU time, three times at least."""
     policy = policy_of(case, sampler)
     engines = {name: Engine(policy, device, keep=keep) for name, device in OURS.items()}
     reference, given = Reference(policy), windows(policy)

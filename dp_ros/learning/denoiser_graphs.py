@@ -1,5 +1,6 @@
 """The denoiser of a policy as exported graphs, of two parts (learning/stepwise.py)."""
 
+import copy
 from collections.abc import Callable
 from functools import cache, partial
 
@@ -11,7 +12,7 @@ from dp_ros.learning import guidance
 from dp_ros.learning.graph_cache import Keep
 from dp_ros.learning.onnx_network import Array, OnnxNetwork, exported
 from dp_ros.learning.place import Network
-from dp_ros.learning.plain_mish import with_plain_mish
+from dp_ros.learning.plain_mish import make_plain
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.pulled_network import part_size, pulled_inputs, pulled_network
 from dp_ros.learning.rows import by_rows
@@ -50,7 +51,7 @@ class DenoiserGraphs:
 
         self._prepare = network(keep('prepare', prepare))
         self._step = network(keep(f'step, batched: {batched}', step))
-        self._pull: Network | None = None
+        self._pull: OnnxNetwork | None = None
         if differentiates:
             self._pull = OnnxNetwork(keep('pull', partial(_pulled, policy)))
 
@@ -93,9 +94,10 @@ class _Part(nn.Module):
 
 def _for_one_core(policy: DiffusionPolicy) -> nn.Module:
     """The denoiser as samplers use it, in the form that is fastest here."""
-    denoiser = policy.denoiser
-    if isinstance(denoiser, ConditionalUnet1D):
-        denoiser = by_rows(denoiser)
-    denoiser = with_plain_mish(denoiser)
+    if isinstance(policy.denoiser, ConditionalUnet1D):
+        denoiser: nn.Module = by_rows(policy.denoiser)
+    else:
+        denoiser = copy.deepcopy(policy.denoiser).requires_grad_(False)
+    make_plain(denoiser)
     weight = policy.recipe.diffusion.guidance
     return denoiser if weight is None else guidance.ClassifierFree(denoiser, weight)

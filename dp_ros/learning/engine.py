@@ -22,10 +22,10 @@ from dp_ros.learning.transition import Denoising, Transition
 class Engine(ChunkEngine[DiffusionPolicy]):
     """A diffusion policy on `device`, whose chunks are joined by any transition that fits it.
 
-    On a CPU the networks run as graphs (all samples of a chunk in one call, the gradients of
-    guidance, too) in ONNX Runtime or OpenVINO, and the rest of the arithmetic in numpy: next to a
-    thread that serves ROS callbacks, each of torch's many small operations would have to win the
-    interpreter back. Elsewhere the plain policy is used.
+    On a CPU the networks run as graphs in ONNX Runtime or OpenVINO (all samples of a chunk in one
+    call; the gradients of guidance in ONNX Runtime), and the rest of the arithmetic in numpy: next
+    to a thread that serves ROS callbacks, each of torch's many small operations would have to win
+    the interpreter back. Elsewhere the plain policy is used.
 
     deadline_ms: a chunk that would take longer, as the last ones did, is denoised in fewer steps;
     0: never. keep: where exported graphs are kept.

@@ -1,6 +1,6 @@
 """A network in OpenVINO: the same graphs as in ONNX Runtime, faster on most x86 cores.
 
-An extra (dp_ros[openvino]), for it takes longer to load and 200 MB of disk.
+An extra (dp_ros[openvino]), for it takes longer to load and 180 MB of disk.
 """
 
 from typing import Any

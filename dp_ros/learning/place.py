@@ -1,27 +1,17 @@
 """Where a policy computes: a device of torch, and on a CPU the runtime of its exported graphs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import torch
-from numpy.typing import NDArray
 
 from dp_ros.learning.onnx_network import Array, OnnxNetwork
 
 OPENVINO = 'openvino'
 
 
-class Network(Protocol):
-    """An exported graph, ready to run."""
-
-    def __call__(self, *inputs: NDArray[Any]) -> Array:
-        """The module's first output for `inputs`, in the order of the examples."""
-        ...
-
-    def outputs(self, *inputs: NDArray[Any]) -> Sequence[Array]:
-        """All of the module's outputs."""
-        ...
+Network = Callable[..., Array]
+"""An exported graph, ready to run: inputs in the order of the examples -> the first output."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Mish in operations that every runtime has fast kernels for; the function is that of nn.Mish."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
+
+from dp_ros.learning.replacing import replace_modules
 
 
 def mish(x: Tensor) -> Tensor:
@@ -16,21 +16,11 @@ def mish(x: Tensor) -> Tensor:
     return x * (share / (2 - share))
 
 
-def with_plain_mish(network: nn.Module) -> nn.Module:
-    """A copy of `network`, for inference alone."""
-    changed = copy.deepcopy(network).eval().requires_grad_(False)
-    _replace(changed)
-    return changed
+def make_plain(network: nn.Module) -> None:
+    """Say each nn.Mish of `network` in this way, in place."""
+    replace_modules(network, lambda child: _Mish() if isinstance(child, nn.Mish) else None)
 
 
 class _Mish(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return mish(x)
-
-
-def _replace(parent: nn.Module) -> None:
-    for name, child in parent.named_children():
-        if isinstance(child, nn.Mish):
-            setattr(parent, name, _Mish())
-        else:
-            _replace(child)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dp_ros.learning.plain_mish import mish
+from dp_ros.learning.replacing import replace_modules
 from dp_ros.learning.unet import ConditionalUnet1D, ConvBlock, FiLMResidualBlock
 
 
@@ -20,22 +21,18 @@ def by_rows(network: ConditionalUnet1D) -> ConditionalUnet1D:
     """A copy of `network` that has rows of channels between its layers."""
     rows = copy.deepcopy(network)
     rows.channels = 2
-    _replace(rows)
+    replace_modules(rows, _by_rows)
     return rows.eval().requires_grad_(False)
 
 
-def _replace(parent: nn.Module) -> None:
-    for name, child in parent.named_children():
-        if isinstance(child, FiLMResidualBlock):
-            setattr(parent, name, _ResidualBlock(child))
-        elif isinstance(child, ConvBlock):
-            setattr(parent, name, _ConvBlock(child))
-        elif isinstance(child, nn.ConvTranspose1d):
-            setattr(parent, name, _Double(child))
-        elif isinstance(child, nn.Conv1d):
-            setattr(parent, name, _Convolution(child))
-        else:
-            _replace(child)
+def _by_rows(layer: nn.Module) -> nn.Module | None:
+    if isinstance(layer, FiLMResidualBlock):
+        return _ResidualBlock(layer)
+    if isinstance(layer, ConvBlock):
+        return _ConvBlock(layer)
+    if isinstance(layer, nn.ConvTranspose1d):
+        return _Double(layer)
+    return _Convolution(layer) if isinstance(layer, nn.Conv1d) else None
 
 
 class _Convolution(nn.Module):

@@ -19,7 +19,7 @@ from dp_ros.learning.transition import TRANSITIONS, Coherent, Guided, Replacemen
 from dp_ros.paths import share
 
 MODELS = ['pusht_cell', 'pusht_gym']
-LOOKING = 'pusht_cell_image'
+DEVICES = ['cpu', 'openvino']
 UNIT = {'pusht_cell': 1.0, 'pusht_gym': 1000.0}
 UNET = {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16}
 LOCAL, INPAINTING = UNET | {'condition': 'local'}, UNET | {'condition': 'inpainting'}
@@ -74,8 +74,10 @@ def test_the_engine_answers_what_the_plain_policy_answers(shipped, seed):
     np.testing.assert_allclose(engine.predict(window, noise), plain, atol=1e-4 * unit, rtol=0)
 
 
-def test_the_engine_answers_what_the_shipped_policy_for_images_answers():
-    policy = checkpoint.load(share('models', LOOKING)).policy
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('model', ['pusht_cell', 'pusht_cell_image'])
+def test_the_engine_answers_on_each_device_what_the_shipped_policy_answers(model, device):
+    policy = checkpoint.load(share('models', model)).policy
     task, rng = policy.task, np.random.default_rng(0)
     window = rng.uniform(0.3, 0.5, (2, task.observation_dim))
     frames = {
@@ -86,17 +88,19 @@ def test_the_engine_answers_what_the_shipped_policy_for_images_answers():
         name: torch.from_numpy(np.stack([image for _, image in steps]))[None]
         for name, steps in frames.items()
     }
-    engine = Engine(policy)
+    engine = Engine(policy, device)
     noise = rng.normal(size=engine.noise_shape).astype(np.float32)
     observations = Observations(torch.from_numpy(window).float()[None], images)
     plain = policy.predict(observations, torch.from_numpy(noise))[0]
     np.testing.assert_allclose(engine.predict(window, noise, frames), plain, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize('device', DEVICES)
 @pytest.mark.parametrize('name', TRANSITIONS)
-def test_each_strategy_gives_in_onnx_runtime_what_it_gives_in_torch(untrained, name):
+def test_each_strategy_gives_on_each_device_what_it_gives_in_torch(untrained, name, device):
     policy, engines = untrained
-    engine, rng = engines[name], np.random.default_rng(1)
+    engine = engines[name] if device == 'cpu' else Engine(policy, device, transition=name)
+    rng = np.random.default_rng(1)
     window = rng.uniform(0, 1, (2, 2))
     noise = rng.normal(size=engine.noise_shape).astype(np.float32)
     plan = np.full((8, 2), np.nan)

@@ -8,7 +8,8 @@ from dp_ros.learning.guidance import ClassifierFree
 from dp_ros.learning.inpainting import InpaintingUnet1D
 from dp_ros.learning.local_conditioning import LocalUnet1D
 from dp_ros.learning.mlp import MLPDenoiser
-from dp_ros.learning.rows import by_rows, mish
+from dp_ros.learning.plain_mish import mish
+from dp_ros.learning.rows import by_rows
 from dp_ros.learning.transformer import TransformerDenoiser
 from dp_ros.learning.unet import ConditionalUnet1D
 

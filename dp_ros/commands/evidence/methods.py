@@ -44,13 +44,21 @@ def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     return [_row(method, groups[method], lowest) for method in ORDER if method in groups]
 
 
+def labels(method: str) -> dict[str, str]:
+    """What a row of a method, or of people, begins with."""
+    contender = BY_KEY.get(method)
+    return {
+        'method': method,
+        'title': contender.title if contender else 'Human',
+        'control': contender.control if contender else '-',
+    }
+
+
 def _row(method: str, records: Sequence[Record], lowest: float | None) -> dict[str, Any]:
     contender = BY_KEY.get(method)
     last = np.array([record['coverage_last'] for record in records])
     row = {
-        'method': method,
-        'title': contender.title if contender else 'Human',
-        'control': contender.control if contender else '-',
+        **labels(method),
         'paper': contender.paper if contender else '-',
         **figures(records),
         'scores': [float(statistics.scores(record['coverage_max']).mean()) for record in records],

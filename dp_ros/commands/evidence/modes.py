@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dp_ros.commands.evidence import statistics
-from dp_ros.commands.evidence.contenders import BY_KEY, TASK, Contender
+from dp_ros.commands.evidence.contenders import TASK, Contender
 from dp_ros.commands.evidence.jobs import Job, Record
-from dp_ros.commands.evidence.methods import ORDER
+from dp_ros.commands.evidence.methods import ORDER, labels
 from dp_ros.commands.evidence.sources import FromSource, Source, Trained
 from dp_ros.commands.evidence.workbench import Workbench, short
 from dp_ros.sim.stem import START
@@ -74,14 +74,11 @@ def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    contender = BY_KEY[record['key']['method']]
     ways = record['ways']
     sides = Counter(way['side'] for way in ways)
     around = sides['left'] + sides['right']
     return {
-        'method': contender.key,
-        'title': contender.title,
-        'control': contender.control,
+        **labels(record['key']['method']),
         'ways': ways,
         'rollouts': len(ways),
         'sides': dict(sides),

@@ -26,45 +26,26 @@ SAMPLER_NAMES = {'ddim': 'DDIM', 'ddpm': 'DDPM', 'dpm_solver': 'DPM-Solver++',
 
 def methods(path: Path, rows: Sequence[Row]) -> None:
     """Score and success of each method."""
-    with _figure(path, (11, 1.5 + 0.42 * len(rows))) as figure:
-        left, right = figure.subplots(1, 2, sharey=True)
+    with _by_method(path, rows, 'coverage above 95 % [% of episodes, 95 % interval]') as left:
         for place, row in enumerate(rows):
-            colour = _colour(row)
-            low, middle, high = (100 * row['success'][part] for part in ('low', 'share', 'high'))
-            score = row['score']
+            colour, score = _colour(row), row['score']
             left.errorbar(score['mean'], place, xerr=2 * score['error'], fmt='o', color=colour,
                           markersize=6, linewidth=1.6)  # fmt: skip
             if len(row['scores']) > 1:
                 left.plot(row['scores'], [place + 0.22] * len(row['scores']), '|', color=colour,
                           markersize=7, alpha=0.7)  # fmt: skip
-            right.plot([low, high], [place, place], color=colour, linewidth=1.6)
-            right.plot(middle, place, 'o', color=colour, markersize=6)
-        left.set_yticks(range(len(rows)), [_name(row) for row in rows])
-        left.invert_yaxis()
         left.set(xlabel='score, ± two standard errors', xlim=(None, 1.02))
-        right.set(xlabel='coverage above 95 % [% of episodes, 95 % interval]', xlim=(-3, 103))
-        for axis in (left, right):
-            _plain(axis)
 
 
 def rollouts(path: Path, rows: Sequence[Row]) -> None:
     """How each rollout ended, and how many ended well."""
-    with _figure(path, (11, 1.5 + 0.42 * len(rows))) as figure:
-        left, right = figure.subplots(1, 2, sharey=True)
+    with _by_method(path, rows, 'as good as people [% of rollouts, 95 % interval]') as left:
         for place, row in enumerate(rows):
             colour = _colour(row)
-            low, middle, high = (100 * row['success'][part] for part in ('low', 'share', 'high'))
             left.plot(row['ious'], [place] * len(row['ious']), '|', color=colour, markersize=9,
                       alpha=0.6)  # fmt: skip
             left.plot(row['iou'], place, 'o', color=colour, markersize=6)
-            right.plot([low, high], [place, place], color=colour, linewidth=1.6)
-            right.plot(middle, place, 'o', color=colour, markersize=6)
-        left.set_yticks(range(len(rows)), [_name(row) for row in rows])
-        left.invert_yaxis()
         left.set(xlabel='last IoU: each rollout, and the mean', xlim=(-0.02, 1.0))
-        right.set(xlabel='as good as people [% of rollouts, 95 % interval]', xlim=(-3, 103))
-        for axis in (left, right):
-            _plain(axis)
 
 
 def samplers(path: Path, rows: Sequence[Row]) -> None:
@@ -168,16 +149,37 @@ def dimensions(path: Path, rows: Sequence[Row]) -> None:
     with _figure(path, (11, 1.5 + 0.5 * len(rows))) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         for place, row in enumerate(rows):
-            low, middle, high = (100 * row['success'][part] for part in ('low', 'share', 'high'))
-            left.plot([low, high], [place, place], color=DIFFUSION, linewidth=1.6)
-            left.plot(middle, place, 'o', color=DIFFUSION, markersize=6)
+            _rate(left, place, row['success'], DIFFUSION)
             right.barh(place, row['chunk_ms'] or 0, height=0.4, color=BASELINE)
         left.set_yticks(range(len(rows)), [f'{row["size"]}: {row["title"]}' for row in rows])
         left.invert_yaxis()
-        left.set(xlabel='success [% of episodes, 95 % interval]', xlim=(-3, 103))
+        left.set(xlabel='success [% of episodes, 95 % interval]')
         right.set(xlabel='processor time of a chunk [ms]')
         for axis in (left, right):
             _plain(axis)
+
+
+@contextmanager
+def _by_method(path: Path, rows: Sequence[Row], success: str) -> Iterator[Axes]:
+    """A line for each method: what is drawn on the left, and the rates of success on the right."""
+    with _figure(path, (11, 1.5 + 0.42 * len(rows))) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        for place, row in enumerate(rows):
+            _rate(right, place, row['success'], _colour(row))
+        left.set_yticks(range(len(rows)), [_name(row) for row in rows])
+        left.invert_yaxis()
+        right.set(xlabel=success)
+        for axis in (left, right):
+            _plain(axis)
+        yield left
+
+
+def _rate(axis: Axes, place: float, found: Mapping[str, Any], colour: str) -> None:
+    """A share with its interval, in percent."""
+    low, middle, high = (100 * found[part] for part in ('low', 'share', 'high'))
+    axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
+    axis.plot(middle, place, 'o', color=colour, markersize=6)
+    axis.set_xlim(-3, 103)
 
 
 def _curve(axis: Axes, points: Sequence[Sequence[float]], colour: str, label: str | None) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from dp_ros.commands.evidence import statistics
-from dp_ros.commands.evidence.contenders import BY_KEY, Contender
+from dp_ros.commands.evidence.contenders import Contender
 from dp_ros.commands.evidence.demonstrations import HUMAN, Demonstrations
 from dp_ros.commands.evidence.evaluation import STEP_S, Evaluation, Starts
 from dp_ros.commands.evidence.jobs import Job, Record
-from dp_ros.commands.evidence.methods import ORDER
+from dp_ros.commands.evidence.methods import ORDER, labels
 from dp_ros.commands.evidence.sources import Trained
 
 TABLE = 'rollouts'
@@ -48,12 +48,9 @@ def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def _row(method: str, record: Record, lowest: float) -> dict[str, Any]:
-    contender = BY_KEY.get(method)
     last = np.array(record['coverage_last'])
     return {
-        'method': method,
-        'title': contender.title if contender else 'Human',
-        'control': contender.control if contender else '-',
+        **labels(method),
         'rollouts': len(last),
         'success': statistics.rate(int((last >= lowest).sum()), len(last)),
         'iou': float(statistics.iou(last).mean()),
