@@ -48,7 +48,7 @@ class ChunkEngine(ABC, Generic[P]):
         self.noise_shape = (self.transition.samples, *policy.noise_shape)
         self._eyes = None if policy.vision is None else Eyes(policy.vision, self._place, keep)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> None:
         """Encode a prepared frame ahead of the window that it will belong to."""
         if self._eyes is not None:

@@ -10,7 +10,7 @@ and the denoiser of a trained policy is a good one to begin with.
 """
 
 from dataclasses import dataclass
-from typing import overload
+from typing import ClassVar, overload
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ class Consistency:
     Each step jumps to the end of the flow, and back to abar_next with fresh noise. One step is
     one call of the network.
     """
+
+    random: ClassVar[bool] = True
 
     def __call__(self, now: Step[Samples], before: Step[Samples] | None) -> Samples:
         share_x, share_clean = boundary(now.abar)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dp_ros.learning.sampler import Samples, Step
 
@@ -16,6 +17,8 @@ class DPMSolver:
     With D = clean that is DDIM: so are the first step, which knows none before it, and the last
     one, where h is infinite.
     """
+
+    random: ClassVar[bool] = False
 
     def __call__(self, now: Step[Samples], before: Step[Samples] | None) -> Samples:
         shrink = ((1 - now.abar_next) / (1 - now.abar)) ** 0.5

@@ -16,6 +16,7 @@ from dp_ros.learning.denoiser_graphs import DenoiserGraphs
 from dp_ros.learning.graph_cache import Keep, anew
 from dp_ros.learning.onnx_network import Array
 from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.recorded import Recorder
 from dp_ros.learning.transition import Denoising, Transition
 
 
@@ -25,7 +26,8 @@ class Engine(ChunkEngine[DiffusionPolicy]):
     On a CPU the networks run as graphs in ONNX Runtime or OpenVINO (all samples of a chunk in one
     call; the gradients of guidance in ONNX Runtime), and the rest of the arithmetic in numpy: next
     to a thread that serves ROS callbacks, each of torch's many small operations would have to win
-    the interpreter back. Elsewhere the plain policy is used.
+    the interpreter back. On a GPU the whole loop of denoising is recorded as CUDA graphs, unless
+    the sampler or the transition draws random numbers on the CPU.
 
     deadline_ms: a chunk that would take longer, as the last ones did, is denoised in fewer steps;
     0: never. keep: where exported graphs are kept.
@@ -41,10 +43,12 @@ class Engine(ChunkEngine[DiffusionPolicy]):
     ) -> None:
         super().__init__(policy, device, transition, keep)
         self.steps, self.shortened = len(policy.inference_steps), 0
+        self._at_most = self.steps
         self._loop_s = 0.0
         self._budget: StepBudget | None = None
         if deadline_ms:
             self._budget = StepBudget(self.steps, deadline_ms / 1e3)
+        self._recorder = Recorder() if self._device.type == 'cuda' else None
         self._graphs: DenoiserGraphs | None = None
         if self._place.network is not None:
             joins = self.transition
@@ -53,10 +57,15 @@ class Engine(ChunkEngine[DiffusionPolicy]):
             )
 
     def statistics(self) -> dict[str, int]:
-        return {'denoising_steps': self.steps, 'shortened': self.shortened}
+        found = {'denoising_steps': self.steps, 'shortened': self.shortened}
+        return found if self._recorder is None else found | {'recordings': len(self._recorder)}
 
     def warm_up(self) -> None:
-        super().warm_up()
+        counts = [self._at_most]
+        if self._recorder is not None and self._budget is not None:
+            counts = [*range(1, self._at_most), self._at_most]  # each number is its own recording
+        for self._at_most in counts:
+            super().warm_up()
         if self._budget is not None:
             self._budget.forget()
         self.shortened = 0
@@ -78,8 +87,7 @@ class Engine(ChunkEngine[DiffusionPolicy]):
         visited = self._visited()
         begun = time.perf_counter()
         if self._graphs is None:
-            denoising = dataclasses.replace(self._policy.denoising(condition), steps=visited)
-            clean = self.transition(denoising, self._tensor(noise), committed)
+            clean = self._in_torch(visited, condition, self._tensor(noise), committed)
         else:
             arrays = self._denoising(self._graphs, condition.numpy(), visited)
             known = None if committed is None else _as_arrays(committed)
@@ -87,11 +95,36 @@ class Engine(ChunkEngine[DiffusionPolicy]):
         self._loop_s = time.perf_counter() - begun
         return self._policy.decode(window, clean)
 
+    def _in_torch(
+        self,
+        visited: list[int],
+        condition: Tensor,
+        noise: Tensor,
+        committed: Committed[Tensor] | None,
+    ) -> Tensor:
+        """As `loop`, from a recording where there can be one."""
+        recorder, joins = self._recorder, self.transition
+        random = samplers.chosen(self._policy.recipe.diffusion).random and len(visited) > 1
+        if recorder is None or random or not joins.recordable:
+            clean = loop(self._policy, joins, visited, condition, noise, committed)
+        else:
+
+            def recordable(condition: Tensor, noise: Tensor, *known: Tensor) -> Tensor:
+                before = Committed(known[0], known[1]) if known else None
+                return loop(self._policy, joins, visited, condition, noise, before)
+
+            known = () if committed is None else (committed.target, committed.weights)
+            clean = recorder((*visited, bool(known)), recordable, condition, noise, *known)
+        if self._device.type == 'cuda':
+            torch.cuda.synchronize(self._device)  # so that the clock tells how long it took
+        return clean
+
     def _visited(self) -> list[int]:
         """The denoising steps of the next chunk, from noisy to clean."""
         policy = self._policy
         every = policy.inference_steps
-        self.steps = len(every) if self._budget is None else self._budget.steps()
+        fitting = len(every) if self._budget is None else self._budget.steps()
+        self.steps = min(fitting, self._at_most)
         if self.steps == len(every):
             return every
         self.shortened += 1
@@ -123,6 +156,19 @@ class Engine(ChunkEngine[DiffusionPolicy]):
             masked=denoise if diffusion.prefix else None,
             pull=pull,
         )
+
+
+def loop(
+    policy: DiffusionPolicy,
+    transition: Transition,
+    visited: list[int],
+    condition: Tensor,
+    noise: Tensor,
+    committed: Committed[Tensor] | None,
+) -> Tensor:
+    """Condition (1, C), noise (1, n, T_p, A) -> clean (1, T_p, A), in the denoiser's terms."""
+    denoising = dataclasses.replace(policy.denoising(condition), steps=visited)
+    return transition(denoising, noise, committed)
 
 
 def _as_arrays(committed: Committed[Tensor]) -> Committed[Array]:

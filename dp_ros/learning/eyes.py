@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dp_ros.learning.graph_cache import Keep, anew
 from dp_ros.learning.onnx_network import Array, exported
 from dp_ros.learning.place import Network, Place
+from dp_ros.learning.recorded import Recorder
 from dp_ros.learning.vision import VisionEncoder
 
 # Two frames of each of a dozen cameras, and as many encoded ahead.
@@ -30,13 +31,15 @@ class _OneCamera(nn.Module):
 class Eyes:
     """`features(camera, stamp_ns, image)`: a frame is encoded when its stamp is new.
 
-    The encoders run as graphs where `place` has a runtime for them, else in torch.
+    The encoders run as graphs where `place` has a runtime for them, else in torch, recorded on a
+    GPU.
     """
 
     def __init__(self, vision: VisionEncoder, place: Place, keep: Keep = anew) -> None:
         self._vision, self._device = vision.eval(), place.device
         self._kept: OrderedDict[tuple[str, int], tuple[NDArray[np.uint8], Array]] = OrderedDict()
         self.encoded = 0
+        self._recorder = Recorder() if place.device.type == 'cuda' else None
         self._networks: dict[str, Network] = {}
         if place.network is not None:
             for name, camera in vision.cameras.items():
@@ -75,5 +78,10 @@ class Eyes:
         if camera in self._networks:
             return self._networks[camera](frames)[0]
         on_device = torch.from_numpy(frames).to(self._device)
-        features: Array = self._vision.encode(camera, on_device)[0].float().cpu().numpy()
+        encode = partial(self._vision.encode, camera)
+        if self._recorder is None:
+            found = encode(on_device)
+        else:
+            found = self._recorder(camera, encode, on_device)
+        features: Array = found[0].float().cpu().numpy()
         return features

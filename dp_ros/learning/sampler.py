@@ -9,7 +9,7 @@ Tensors and numpy arrays are treated alike (Samples).
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -55,7 +55,13 @@ class Step(Generic[Samples]):
 
 
 class Sampler(Protocol):
-    """What x becomes at abar_next; `before` is the step before this one, None at the first."""
+    """What x becomes at abar_next; `before` is the step before this one, None at the first.
+
+    random: whether it draws fresh noise on its way. The step that ends at the data never does.
+    """
+
+    @property
+    def random(self) -> bool: ...
 
     def __call__(self, now: Step[Samples], before: Step[Samples] | None) -> Samples: ...
 
@@ -65,6 +71,10 @@ class DDIM:
     """Song et al. 2021, eq. 12: deterministic for eta = 0, as random as DDPM for eta = 1."""
 
     eta: float = 0.0
+
+    @property
+    def random(self) -> bool:
+        return self.eta > 0
 
     def __call__(self, now: Step[Samples], before: Step[Samples] | None) -> Samples:
         variance = self.eta**2 * _posterior_variance(now)
@@ -82,6 +92,7 @@ class DDPM:
     """
 
     variance: Variance = 'fixed_small'
+    random: ClassVar[bool] = True
 
     def __call__(self, now: Step[Samples], before: Step[Samples] | None) -> Samples:
         alpha = now.abar / now.abar_next

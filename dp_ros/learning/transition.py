@@ -85,12 +85,14 @@ class Transition(ABC):
 
     samples: how many samples n of noise one chunk takes; pins: whether it goes on from what is
     certain, and is void if that did not come to be; differentiates: whether `Denoising.pulled` is
-    called.
+    called; recordable: whether it computes with nothing but the samples and what is committed,
+    where they are, and not with how long ago that was (learning/recorded.py).
     """
 
     samples: int = 1
     pins: ClassVar[bool] = False
     differentiates: ClassVar[bool] = False
+    recordable: ClassVar[bool] = True
 
     def __call__(
         self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples] | None
@@ -130,6 +132,7 @@ class Ensemble(Transition):
     """
 
     decay: float = 0.01
+    recordable: ClassVar[bool] = False
 
     def _join(
         self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
@@ -158,6 +161,7 @@ class Replacement(Transition):
     soft: bool = True
     seed: int = 0
     pins: ClassVar[bool] = True
+    recordable: ClassVar[bool] = False
 
     def _join(
         self, denoising: Denoising[Samples], noise: Samples, committed: Committed[Samples]
@@ -242,7 +246,10 @@ class Coherent(Transition):
         clean = denoising.sample(flat).reshape(noise.shape)
         gap = (clean - committed.target[:, None]) ** 2  # (B, n, T_p, A)
         total = (committed.weights[:, None] * gap).sum((2, 3))
-        return clean[list(range(batch)), total.argmin(1)]
+        nearest = total.argmin(1)  # (B,)
+        if isinstance(nearest, Tensor):
+            return clean[torch.arange(batch, device=nearest.device), nearest]
+        return clean[np.arange(batch), nearest]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from dp_ros.learning.observations import Observations
 from dp_ros.learning.place import place
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import ResnetEncoder
+from dp_ros.learning.recorded import Recorder
 from dp_ros.learning.vision import VisionEncoder
 from dp_ros.task import ImageStream
 from tests.learning import image_windows
+from tests.learning.recording import NothingFromTheCPU, Tape
 
 CPU = place('cpu')
 
@@ -164,3 +166,22 @@ def test_a_stamp_that_comes_again_with_another_picture_is_encoded_again(policy, 
     assert eyes.encoded == 1
     assert not np.array_equal(eyes.features(name, 7, frames[1][1]), first)
     assert eyes.encoded == 2
+
+
+def test_encoders_as_a_gpu_records_them_are_the_same(policy, stream):
+    plain, recorded, tape = Eyes(policy.vision, CPU), Eyes(policy.vision, CPU), Tape()
+    recorded._networks, recorded._recorder = {}, Recorder(tape)
+    for camera, frames in stream.items():
+        for stamp, image in frames:
+            expected = plain.features(camera, stamp, image)
+            with torch.no_grad():
+                assert recorded.features(camera, stamp, image) == pytest.approx(expected, abs=1e-4)
+    assert tape.made == len(stream)
+
+
+def test_encoders_compute_with_nothing_from_the_cpu(policy):
+    there = policy.vision.to('meta')
+    for name, camera in there.cameras.items():
+        frames = torch.empty(1, *camera.size[::-1], 3, dtype=torch.uint8, device='meta')
+        with NothingFromTheCPU():
+            assert there.encode(name, frames).shape == (1, there.recipe.features)

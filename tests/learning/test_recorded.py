@@ -1,0 +1,106 @@
+"""What a GPU would record and replay is the same function, and can be recorded.
+
+No test machine has a GPU: see recording.py for what stands in for it.
+"""
+
+import pytest
+import torch
+
+from dp_ros.learning.committed import Committed, soft_weights
+from dp_ros.learning.engine import Engine, loop
+from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.recorded import Recorder
+from dp_ros.learning.transition import TRANSITIONS
+from tests.learning.recording import NothingFromTheCPU, Tape
+
+STEPS = [45, 20, 0]
+RECORDABLE = [name for name, make in TRANSITIONS.items() if make().recordable]
+NETWORKS = {
+    'unet': {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16},
+    'transformer': {'kind': 'transformer', 'width': 32, 'layers': 2, 'heads': 2},
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def policy(request, task, make_recipe):
+    torch.manual_seed(0)
+    diffusion = {'prediction': 'epsilon', 'inference_steps': 4, 'prefix': {'most': 3}}
+    made = DiffusionPolicy(
+        task,
+        make_recipe(
+            network=NETWORKS[request.param], features={'kind': 'relative'}, diffusion=diffusion
+        ),
+    )
+    made.fit(torch.rand(50, 2, 2), torch.rand(50, 8, 2))
+    return made.eval()
+
+
+def inputs(policy, name, device='cpu'):
+    """A condition, noise, and the plan before, all random."""
+    samples = TRANSITIONS[name]().samples
+    vector = torch.rand(1, 2, 2, device=device)
+    target = torch.rand(1, 8, 2, device=device)
+    noise = torch.randn(1, samples, 8, 2, device=device)
+    before = Committed(target, soft_weights(8, 1, 2, 2).to(device))
+    return policy.condition(vector, None), noise, before
+
+
+@pytest.mark.parametrize('name', RECORDABLE)
+def test_nothing_of_the_loop_comes_from_the_cpu(policy, name):
+    there = policy.to('meta')
+    condition, noise, before = inputs(there, name, 'meta')
+    for known in (None, before):
+        with NothingFromTheCPU():
+            chunk = loop(there, TRANSITIONS[name](), STEPS, condition, noise, known)
+        assert chunk.shape == (1, 8, 2)
+
+
+@pytest.mark.parametrize('name', sorted(set(TRANSITIONS) - set(RECORDABLE)))
+def test_what_is_not_recordable_takes_something_from_the_cpu(policy, name):
+    there = policy.to('meta')
+    condition, noise, before = inputs(there, name, 'meta')
+    with pytest.raises(RuntimeError, match='of the CPU'), NothingFromTheCPU():
+        loop(there, TRANSITIONS[name](), STEPS, condition, noise, before)
+
+
+@pytest.mark.parametrize('name', RECORDABLE)
+def test_a_recorded_loop_is_the_same_function(policy, name):
+    transition, tape = TRANSITIONS[name](), Tape()
+    recorder = Recorder(tape)
+
+    def recorded(condition, noise, *known):
+        before = Committed(known[0], known[1]) if known else None
+        return loop(policy, transition, STEPS, condition, noise, before)
+
+    for _ in range(3):
+        condition, noise, before = inputs(policy, name)
+        for known in ((), (before.target, before.weights)):
+            with torch.no_grad():
+                expected = recorded(condition, noise, *known)
+                found = recorder(bool(known), recorded, condition, noise, *known)
+            assert torch.equal(found, expected)
+    assert tape.made == len(recorder) == 2
+
+
+def test_other_shapes_are_refused():
+    recorder = Recorder(Tape())
+    recorder('sum', torch.add, torch.zeros(2), torch.ones(2))
+    with pytest.raises(ValueError, match=r'recorded with shapes'):
+        recorder('sum', torch.add, torch.zeros(3), torch.ones(3))
+
+
+def test_the_engine_records_each_number_of_steps_before_it_is_needed(policy):
+    """On a GPU, here with the graphs of the CPU taken away."""
+    plain, engine = Engine(policy, transition='prefix'), Engine(policy, 'cpu', 'prefix', 1e6)
+    tape = Tape()
+    engine._graphs, engine._recorder = None, Recorder(tape)
+    engine.warm_up()
+    assert engine.statistics()['recordings'] == tape.made == 2 * 4  # with a plan before, and not
+    rng = torch.Generator().manual_seed(1)
+    vector, noise = torch.rand(2, 2, generator=rng), torch.randn(1, 8, 2, generator=rng)
+    before = torch.rand(8, 2, generator=rng)
+    before[6:] = torch.nan
+    for plan in (None, before.numpy()):
+        chunks = [e.predict(vector, noise, None, plan, 2) for e in (plain, engine)]
+        assert chunks[0] == pytest.approx(chunks[1], abs=1e-4)
+    assert tape.made == 8
