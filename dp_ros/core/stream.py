@@ -40,6 +40,7 @@ class CommandStream:
         self._trail = Trail(config.back_ns)
         self._stopped_ns = 0
         self._way_ns = 0
+        self._absence = ''
         self._clocks_fault = ''
         self._foresight_ns = round(config.limits.foresight(config.period_s) * 1e9)
 
@@ -50,6 +51,10 @@ class CommandStream:
         refusal = self.mode.refusal(Call.ARM) or standstill(state.status, state.detail)
         if refusal:
             return refusal
+        if self._absence:
+            return (
+                f'{Event.POLICY_LOST.value}: {self._absence}; arm once it has been started again'
+            )
         if self._clocks_fault:
             return f'{Event.CLOCKS_DIFFER.value}: {self._clocks_fault}'
         if self._motion is not None and not self._motion.still:
@@ -159,9 +164,14 @@ class CommandStream:
         self.mode = self.mode.after(Event.REFUSED, detail)
 
     def policy_lost(self, detail: str) -> None:
-        """The process that plans is gone."""
+        """The process that plans is gone: until it is found again, it must not be armed."""
+        self._absence = detail
         self._gives_back = False
         self.mode = self.mode.after(Event.POLICY_LOST, detail)
+
+    def policy_found(self) -> None:
+        """A process that plans is there."""
+        self._absence = ''
 
     def policy_blind(self) -> None:
         """The policy has withdrawn its plan: it gets no windows."""

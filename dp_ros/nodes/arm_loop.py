@@ -127,6 +127,10 @@ class ArmLoop:
         """The process that plans is gone."""
         self._requests.put(lambda: self.stream.policy_lost(text))
 
+    def policy_found(self) -> None:
+        """A process that plans is there."""
+        self._requests.put(self.stream.policy_found)
+
     def policy_blind(self) -> None:
         """The policy has withdrawn its plan."""
         self._requests.put(self.stream.policy_blind)

@@ -9,6 +9,7 @@ from rclpy.node import Node
 from dp_ros.core.mode import Mode
 from dp_ros.data import messages
 from dp_ros.nodes import topics
+from dp_ros.nodes.calls import CallError
 from dp_ros.nodes.cell_calls import CellCalls
 from dp_ros.nodes.parameters import declare
 from dp_ros.sim.episode_record import EpisodeRecord, Track
@@ -21,6 +22,11 @@ PLACED_FOR_S = 0.3
 # A policy that keeps the arm still for so long has finished, whether the T is in place or not.
 RESTS_FOR_S = 3.0
 WATCH_PERIOD_S = 0.05
+# How long an episode waits for a graph that is complete, and how often it is tried.
+GRAPH_TIMEOUT_S = 60.0
+RETRY_S = 0.5
+# A policy whose streams nothing was heard of for so long has been lost.
+SILENT_S = 2.0
 
 
 class ConductorError(RuntimeError):
@@ -46,7 +52,8 @@ class ConductorNode(Node):
         self.sim_values: dict[str, str] = {}
         self._record: EpisodeRecord | None = None
         self._mode, self._complaint = '', ''
-        self._unseen = 'nothing is known of its streams'
+        self._unseen, self._seen_s = 'nothing is known of its streams', 0.0
+        self._troubles = ''
         self._reasons: dict[str, str] = {}
         self._cell = CellCalls(self)
         self._listen_in_episode(topics.JOINT_STATES, _keep_joints)
@@ -61,25 +68,44 @@ class ConductorNode(Node):
     def run_episode(self, seed: int, success_iou: float) -> EpisodeRecord:
         """One episode from the start of `seed` to success, a stop or the time limit.
 
-        Raises CallError when the graph does not answer. Call it outside the spinning thread.
+        What the graph has lost may come back first. Raises ConductorError or CallError when it
+        does not. Call it outside the spinning thread.
         """
-        self._cell.to_start(seed)
-        time.sleep(SETTLE_S)
-        record = self._record = EpisodeRecord(seed, started_ns=self._now_ns())
-        self._cell.arm()
-        record.started_ns = self._now_ns()
+        record = self._begin(seed)
         self._reasons.clear()
         self._await_policy()
         self._watch(record, success_iou)
         record.ended_ns = self._now_ns()
-        self._cell.release()
+        try:
+            self._cell.release()
+        except CallError as error:
+            # An executor that died has let go, too; the next episode waits for its successor.
+            self.get_logger().warning(str(error))
         # The score is of the T at rest, after the arm has let go.
         time.sleep(SETTLE_S)
         self._record = None
         record.score()
         return record
 
-    def wait_for_graph(self, timeout_s: float) -> None:
+    def _begin(self, seed: int) -> EpisodeRecord:
+        deadline = time.monotonic() + GRAPH_TIMEOUT_S
+        while True:
+            self._wait_for_graph(deadline - time.monotonic())
+            try:
+                self._cell.to_start(seed)
+                time.sleep(SETTLE_S)
+                record = self._record = EpisodeRecord(seed, started_ns=self._now_ns())
+                self._cell.arm()
+            except CallError as error:
+                if time.monotonic() > deadline:
+                    raise
+                self.get_logger().warning(f'not begun: {error}', throttle_duration_sec=5.0)
+                time.sleep(RETRY_S)
+            else:
+                record.started_ns = self._now_ns()
+                return record
+
+    def _wait_for_graph(self, timeout_s: float) -> None:
         """Until the services are there, the policy is warm and sees all that it needs.
 
         Raises ConductorError.
@@ -96,13 +122,19 @@ class ConductorNode(Node):
                     f'{self._complaint or "it said nothing"}'
                 )
             time.sleep(0.05)
-        while self._unseen:
+        while self._missed():
             if time.monotonic() > deadline:
                 raise ConductorError(
                     f'the policy did not see all that it needs within {timeout_s:.0f} s: '
-                    f'{self._unseen}; last complaint: {self._complaint or "none"}'
+                    f'{self._missed()}; last complaint: {self._complaint or "none"}'
                 )
             time.sleep(0.05)
+
+    def _missed(self) -> str:
+        """What the policy lacks for an episode; '' if nothing."""
+        if time.monotonic() > self._seen_s + SILENT_S:
+            return 'nothing was heard of its streams lately'
+        return self._unseen or self._troubles
 
     def _await_policy(self) -> None:
         """The service's answer may overtake the topic that tells the mode."""
@@ -172,6 +204,9 @@ class ConductorNode(Node):
                 self._reasons[values['mode']] = status.message
             elif status.name == 'observation':
                 self._unseen = '' if status.level == status.OK else status.message
+                self._seen_s = time.monotonic()
+            elif status.name == 'manager':
+                self._troubles = '' if status.level == status.OK else status.message
             elif status.name == 'sim':
                 self.sim_values = values
             elif status.name in ('executor/chunk', 'inference/chunk'):

@@ -230,8 +230,12 @@ class ExecutorNode(LifecycleNode):
 
     def _on_liveliness(self, event: QoSLivelinessChangedInfo) -> None:
         # Whoever else may publish chunks: the one that died may be the one that was planning.
-        if self._loop is not None and event.alive_count_change < 0:
+        if self._loop is None:
+            return
+        if event.alive_count_change < 0:
             self._loop.policy_lost(f'no sign of life for {topics.POLICY_LEASE_S * 1e3:.0f} ms')
+        elif event.alive_count_change > 0:
+            self._loop.policy_found()
 
     def _on_clocks(self, fault: str) -> None:
         if self._loop is not None:

@@ -16,7 +16,6 @@ from dp_ros.sim import demo_report
 from dp_ros.sim.episode_record import EpisodeRecord
 from dp_ros.sim.score import load_score
 
-GRAPH_TIMEOUT_S = 60.0
 REPORTED = ('torch', 'numpy', 'mujoco', 'ur-rtde')
 
 
@@ -30,7 +29,6 @@ def conduct(node: ConductorNode) -> None:
     out = Path(node.out)
     score = load_score(share('config', 'score.yaml'))
     loaded = checkpoint.load(Path(node.checkpoint))
-    node.wait_for_graph(GRAPH_TIMEOUT_S)
     records: list[EpisodeRecord] = []
     for number in range(node.episodes):
         record = node.run_episode(node.first_seed + number, score.success_iou)

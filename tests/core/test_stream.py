@@ -365,6 +365,16 @@ def test_a_lost_policy_brakes_the_arm_within_physics_and_it_holds(task):
     assert bench.stream.ahead(bench.now) is None
 
 
+def test_a_lost_policy_is_armed_again_only_once_it_is_found():
+    bench = Bench()
+    bench.stream.policy_found()
+    bench.stream.policy_lost('killed')
+    assert bench.arm() == 'the policy is gone: killed; arm once it has been started again'
+    assert bench.mode is Mode.IDLE
+    bench.stream.policy_found()
+    assert bench.arm() is None
+
+
 @both
 def test_when_the_chunks_run_out_the_arm_brakes_and_holds(task):
     bench = Bench(task)
@@ -486,6 +496,7 @@ ACTIONS = st.sampled_from(
         'nan',
         'hold',
         'lost',
+        'found',
         'release',
         'arm',
         'arm',
@@ -519,6 +530,8 @@ def test_whatever_happens_no_limit_is_broken(task):
                 bench.stream.hold('by hand')
             elif action == 'lost':
                 bench.stream.policy_lost('gone')
+            elif action == 'found':
+                bench.stream.policy_found()
             elif action == 'release':
                 bench.stream.release()
             elif action == 'arm':

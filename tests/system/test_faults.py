@@ -69,6 +69,9 @@ def test_policy_killed_and_restarted(domain, tmp_path):
         time.sleep(1.0)
         assert moved_after(observer.commands, killed + 0.6) == 0.0
         assert 'policy is gone' in observer.statuses['executor/mode']
+        refused = observer.arm()
+        assert not refused.success
+        assert 'arm once it has been started again' in refused.message
 
         again = running([cell[-1]], tmp_path / 'again', domain)
         observer.statuses.pop('inference')
