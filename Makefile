@@ -34,7 +34,7 @@ slow: setup ## the tests that take minutes
 faults: setup ## every fault in a running rollout, about 20 minutes; writes docs/faults.md
 	$(BIN)/pytest -n0 -m faults tests/faults $(ARGS)
 
-bench: setup ## all benchmarks, about 20 minutes (ARGS=--quick: a few); writes docs/benchmarks.md
+bench: setup ## all benchmarks, about 25 minutes (ARGS=--quick: a few); writes docs/benchmarks.md
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: setup ## rewrites the code in the project's style

@@ -209,7 +209,7 @@ def measure(case: Case, sampler: str, seconds: float, keep: Keep) -> dict[str, A
         'chunks': len(took['reference']),
         'largest_difference': apart if sampler.startswith('DDIM') else None,
         'command': report.command(),
-        'load_before': report.machine()['load_before'],
+        'busy_before': report.machine()['busy_before'],
     }
     for name, rows in took.items():
         cpu, wall = (np.array(column) * 1e3 for column in zip(*rows, strict=True))

@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +27,7 @@ RESULTS = ROOT / 'benchmarks' / 'results'
 PAGE = ROOT / 'docs' / 'benchmarks.md'
 PACKAGES = ('numpy', 'torch', 'onnxruntime', 'diffusers', 'mcap', 'zarr', 'rclpy')
 TICKS_HZ = os.sysconf('SC_CLK_TCK')
+BUSY = 0.25  # cores that may be busy where "nothing else ran"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def machine() -> dict[str, Any]:
         'system': f'{platform.system()} {platform.release()}',
         'python': platform.python_version(),
         'versions': versions,
-        'load_before': round(os.getloadavg()[0], 2),
+        'busy_before': round(_busy_cores(), 2),
     }
 
 
@@ -134,12 +136,26 @@ def _part(result: Result, content: dict[str, Any]) -> str:
     about = content['machine']
     lines = [list(result.headings), ['---', *['---:'] * (len(result.headings) - 1)], *result.rows]
     table = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-    busy = about['load_before'] > 0.25 * about['cores']
-    beside = 'other programs ran beside it' if busy else 'nothing else ran'
+    busy = about['busy_before']
+    beside = f'other programs kept {busy:.1f} of them busy' if busy > BUSY else 'nothing else ran'
     return (
         f'{result.title}. `{content["command"]}`, {content["date"]}, {about["cores"]} cores of '
-        f'{about["processor"]}; load before it {about["load_before"]}: {beside}.\n\n{table}\n'
+        f'{about["processor"]}; {beside}.\n\n{table}\n'
     )
+
+
+def _busy_cores() -> float:
+    """How many cores were busy in the last second; unlike the load it knows no minute before."""
+    before = _ticks()
+    time.sleep(1.0)
+    passed = _ticks() - before
+    idle = passed[3] + passed[4]  # proc(5): idle, iowait
+    return float((passed.sum() - idle) / TICKS_HZ)
+
+
+def _ticks() -> NDArray[np.int64]:
+    """Of all cores together, by what they did: the first line of /proc/stat."""
+    return np.array(Path('/proc/stat').read_text().splitlines()[0].split()[1:9], np.int64)
 
 
 def _processor() -> str:
