@@ -1,6 +1,7 @@
 """Functions of tensors on a GPU, recorded once: one launch instead of one for each operation."""
 
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +52,9 @@ class Recorder:
 
     def _record(self, function: Callable[..., Tensor], tensors: tuple[Tensor, ...]) -> _Recording:
         inputs = tuple(tensor.detach().clone() for tensor in tensors)
-        return _Recording(inputs, *self._capture(lambda: function(*inputs)))
+        device = inputs[0].device
+        with torch.cuda.device(device) if device.type == 'cuda' else nullcontext():
+            return _Recording(inputs, *self._capture(lambda: function(*inputs)))
 
 
 def cuda_graph(function: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
