@@ -182,7 +182,7 @@ def windows(policy: DiffusionPolicy) -> Iterator[tuple[np.ndarray, np.ndarray, d
 
 def measure(case: Case, sampler: str, seconds: float, keep: Keep) -> dict[str, Any]:
     """All in turns until they have had `seconds` of CPU time, three times at least."""
-    policy = policy_of(case, sampler)
+    busy, policy = report.busy_cores(), policy_of(case, sampler)
     engines = {name: Engine(policy, device, keep=keep) for name, device in OURS.items()}
     reference, given = Reference(policy), windows(policy)
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in ('reference', *OURS)}
@@ -209,7 +209,7 @@ def measure(case: Case, sampler: str, seconds: float, keep: Keep) -> dict[str, A
         'chunks': len(took['reference']),
         'largest_difference': apart if sampler.startswith('DDIM') else None,
         'command': report.command(),
-        'busy_before': report.machine()['busy_before'],
+        'busy_before': busy,
     }
     for name, rows in took.items():
         cpu, wall = (np.array(column) * 1e3 for column in zip(*rows, strict=True))

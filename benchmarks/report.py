@@ -78,7 +78,7 @@ def machine() -> dict[str, Any]:
         'system': f'{platform.system()} {platform.release()}',
         'python': platform.python_version(),
         'versions': versions,
-        'busy_before': round(_busy_cores(), 2),
+        'busy_before': busy_cores(),
     }
 
 
@@ -144,13 +144,13 @@ def _part(result: Result, content: dict[str, Any]) -> str:
     )
 
 
-def _busy_cores() -> float:
+def busy_cores() -> float:
     """How many cores were busy in the last second; unlike the load it knows no minute before."""
     before = _ticks()
     time.sleep(1.0)
     passed = _ticks() - before
     idle = passed[3] + passed[4]  # proc(5): idle, iowait
-    return float((passed.sum() - idle) / TICKS_HZ)
+    return round(float((passed.sum() - idle) / TICKS_HZ), 2)
 
 
 def _ticks() -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ class Engine(ChunkEngine[DiffusionPolicy]):
     call; the gradients of guidance in ONNX Runtime), and the rest of the arithmetic in numpy: next
     to a thread that serves ROS callbacks, each of torch's many small operations would have to win
     the interpreter back. On a GPU the whole loop of denoising is recorded as CUDA graphs, unless
-    the sampler or the transition draws random numbers on the CPU.
+    the sampler or the transition computes something on the CPU.
 
     deadline_ms: a chunk that would take longer, as the last ones did, is denoised in fewer steps;
     0: never. keep: where exported graphs are kept.
