@@ -1,6 +1,7 @@
 """Training on several GPUs or machines: what torchrun starts, and the mean over its processes."""
 
 import hashlib
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,10 @@ def joined(device: str) -> Iterator[Peers]:
     if 'RANK' not in os.environ or os.environ.get('WORLD_SIZE', '1') == '1':
         yield ALONE
         return
+    # torch's optimisers import it at their first step. Some of its modules have the process group
+    # of that moment as a default argument, so the group and its threads would outlive `joined`,
+    # and now and then abort a process that is already done.
+    importlib.import_module('torch._dynamo')
     if torch.device(device).type == 'cuda':
         torch.cuda.set_device(torch.device(device))
         distributed.init_process_group('nccl')
