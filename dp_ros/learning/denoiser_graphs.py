@@ -1,21 +1,25 @@
-"""The denoiser of a policy as exported graphs, of two parts (learning/stepwise.py)."""
+"""The denoiser of a policy as exported graphs, of three parts (learning/stepwise.py)."""
 
 import copy
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dp_ros.learning import guidance
+from dp_ros.learning.folded_attention import by_folding
 from dp_ros.learning.graph_cache import Keep
+from dp_ros.learning.guidance import ClassifierFree
 from dp_ros.learning.onnx_network import Array, OnnxNetwork, exported
 from dp_ros.learning.place import Network
 from dp_ros.learning.plain_mish import make_plain
 from dp_ros.learning.policy import DiffusionPolicy
-from dp_ros.learning.pulled_network import part_size, pulled_inputs, pulled_network
+from dp_ros.learning.pulled_network import pulled_inputs, pulled_network
 from dp_ros.learning.rows import by_rows
+from dp_ros.learning.stepwise import Stepwise
+from dp_ros.learning.transformer import TransformerDenoiser
 from dp_ros.learning.unet import ConditionalUnet1D
 
 
@@ -35,30 +39,21 @@ class DenoiserGraphs:
         batched: bool,
         differentiates: bool,
     ) -> None:
-        steps, conditions = torch.zeros(1, dtype=torch.int64), torch.zeros(1, policy.condition_dim)
-        noisy = torch.zeros(1, *policy.input_shape)
-
-        # Made once, and only where a graph has to be exported.
-        denoiser = cache(partial(_for_one_core, policy))
-
-        def prepare() -> bytes:
-            inputs = {'steps': steps, 'condition': conditions}
-            return exported(_Part(denoiser(), 'prepare'), inputs, batched=True)
-
-        def step() -> bytes:
-            inputs = {'noisy': noisy, 'part': torch.zeros(1, part_size(policy))}
-            return exported(_Part(denoiser(), 'step'), inputs, batched)
-
-        self._prepare = network(keep('prepare', prepare))
-        self._step = network(keep(f'step, batched: {batched}', step))
+        export = _Exports(policy)
+        self._embed = network(keep('embed', export.embed))
+        self._prepare = network(keep('prepare', export.prepare))
+        self._step = network(keep(f'step, batched: {batched}', lambda: export.step(batched)))
         self._pull: OnnxNetwork | None = None
         if differentiates:
-            self._pull = OnnxNetwork(keep('pull', partial(_pulled, policy)))
+            self._pull = OnnxNetwork(keep('pull', export.pull))
+        self._embedded: dict[tuple[int, ...], Array] = {}
 
     def prepare(self, steps: list[int], condition: Array) -> dict[int, Array]:
         """What each of `steps` needs under `condition` (1, C): (1, P)."""
-        each = np.repeat(condition, len(steps), axis=0)
-        parts = self._prepare(np.array(steps), each)
+        visited = tuple(steps)
+        if visited not in self._embedded:
+            self._embedded[visited] = self._embed(np.array(steps))
+        parts = self._prepare(self._embedded[visited], condition)
         return {step: parts[i : i + 1] for i, step in enumerate(steps)}
 
     def step(self, noisy: Array, part: Array) -> Array:
@@ -75,8 +70,57 @@ class DenoiserGraphs:
         return output, product
 
 
-def _pulled(policy: DiffusionPolicy) -> bytes:
-    return exported(pulled_network(policy), pulled_inputs(policy))
+class _Exports:
+    """The graphs, and what they are exported from, made once and only where one is asked for."""
+
+    def __init__(self, policy: DiffusionPolicy) -> None:
+        self._policy = policy
+
+    def embed(self) -> bytes:
+        steps = torch.zeros(1, dtype=torch.int64)
+        return exported(_Part(self._denoiser, 'embed'), {'steps': steps}, ['steps'])
+
+    def prepare(self) -> bytes:
+        embedded, condition, _ = self._examples
+        inputs = {'embedded': embedded, 'condition': condition}
+        return exported(_Part(self._denoiser, 'prepare'), inputs, ['embedded'])
+
+    def step(self, batched: bool) -> bytes:
+        _, _, part = self._examples
+        inputs = {'noisy': torch.zeros(1, *self._policy.input_shape), 'part': part}
+        return exported(_Part(self._denoiser, 'step'), inputs, list(inputs) if batched else [])
+
+    def pull(self) -> bytes:
+        _, _, part = self._examples
+        inputs = pulled_inputs(self._policy, part)
+        # The exporter knows no gradients of rows and of plain Mish; the parts are the same.
+        folded = isinstance(self._policy.denoiser, TransformerDenoiser)
+        network = self._denoiser if folded else self._policy.guided
+        pulled = pulled_network(self._policy, cast('Stepwise', network), inputs)
+        return exported(pulled, inputs)
+
+    @cached_property
+    def _denoiser(self) -> nn.Module:
+        """The denoiser as samplers use it, in the form that is fastest here."""
+        policy = self._policy
+        if isinstance(policy.denoiser, ConditionalUnet1D):
+            denoiser: nn.Module = by_rows(policy.denoiser)
+        elif isinstance(policy.denoiser, TransformerDenoiser):
+            denoiser = by_folding(policy.denoiser)
+        else:
+            denoiser = copy.deepcopy(policy.denoiser).requires_grad_(False)
+        make_plain(denoiser)
+        weight = policy.recipe.diffusion.guidance
+        return denoiser if weight is None else ClassifierFree(denoiser, weight)
+
+    @cached_property
+    def _examples(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedded step, condition and part."""
+        network = cast('Stepwise', self._denoiser)
+        condition = torch.zeros(1, self._policy.condition_dim)
+        with torch.no_grad():
+            embedded = network.embed(torch.zeros(1, dtype=torch.int64))
+            return embedded, condition, network.prepare(embedded, condition)
 
 
 class _Part(nn.Module):
@@ -90,14 +134,3 @@ class _Part(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         result: Tensor = getattr(self.network, self._method)(*inputs)
         return result
-
-
-def _for_one_core(policy: DiffusionPolicy) -> nn.Module:
-    """The denoiser as samplers use it, in the form that is fastest here."""
-    if isinstance(policy.denoiser, ConditionalUnet1D):
-        denoiser: nn.Module = by_rows(policy.denoiser)
-    else:
-        denoiser = copy.deepcopy(policy.denoiser).requires_grad_(False)
-    make_plain(denoiser)
-    weight = policy.recipe.diffusion.guidance
-    return denoiser if weight is None else guidance.ClassifierFree(denoiser, weight)

@@ -19,7 +19,7 @@ from dp_ros import atomic
 # name, how to export -> graph
 Keep = Callable[[str, Callable[[], bytes]], bytes]
 # Of four policies with two cameras, or of one and what it was before.
-GRAPHS_KEPT = 16
+GRAPHS_KEPT = 20
 _CHECKSUM = hashlib.sha256().digest_size
 
 

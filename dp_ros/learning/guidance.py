@@ -35,10 +35,13 @@ class ClassifierFree(nn.Module):
         given: Tensor = self._denoiser(noisy, steps, condition)
         return free + self._weight * (given - free)
 
-    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+    def embed(self, steps: Tensor) -> Tensor:
+        return self._denoiser.embed(steps)
+
+    def prepare(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """Without and with the condition: (B, 2 P)."""
-        free = self._denoiser.prepare(steps, torch.zeros_like(condition))
-        return torch.cat([free, self._denoiser.prepare(steps, condition)], dim=1)
+        free = self._denoiser.prepare(embedded, torch.zeros_like(condition))
+        return torch.cat([free, self._denoiser.prepare(embedded, condition)], dim=1)
 
     def step(self, noisy: Tensor, part: Tensor) -> Tensor:
         twice = torch.stack([noisy, noisy], dim=1).flatten(0, 1)  # (2 B, T_p, A)

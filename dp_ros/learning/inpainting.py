@@ -36,9 +36,9 @@ class InpaintingUnet1D(ConditionalUnet1D):
         self._actions = action_dim
         super().__init__(action_dim + self._observed[1], 0, widths, step_embedding, kernel, groups)
 
-    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+    def prepare(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """FiLM's part (B, P), and what was observed."""
-        return torch.cat([self.films(self.embed_step(steps)), condition], dim=1)
+        return torch.cat([embedded, condition.expand(embedded.shape[0], -1)], dim=1)
 
     def step(self, noisy: Tensor, part: Tensor) -> Tensor:
         size = self._observed[0] * self._observed[1]

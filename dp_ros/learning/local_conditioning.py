@@ -34,16 +34,21 @@ class LocalUnet1D(ConditionalUnet1D):
         self._rest = horizon - observation_steps
         self._width = widths[0]
         self.encode = FiLMResidualBlock(
-            self._observed[1], widths[0], step_embedding, kernel, groups
+            self._observed[1], widths[0], step_embedding, 0, kernel, groups
         )
 
-    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+    def embed(self, steps: Tensor) -> Tensor:
+        """FiLM's part (B, P), and that of the features (B, 2 widths[0])."""
+        film = self.encode.film.of_step(self.embed_step(steps))
+        return torch.cat([super().embed(steps), film], dim=1)
+
+    def prepare(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """FiLM's part (B, P), and the features of each step (B, T_p * widths[0])."""
-        step = self.embed_step(steps)
+        films, film = embedded[:, : -2 * self._width], embedded[:, -2 * self._width :]
         observed = condition.unflatten(1, self._observed)  # (B, T_o, F)
         beside = functional.pad(observed, (0, 0, 0, self._rest)).movedim(2, self.channels)
-        local = self.encode(beside, self.encode.film(step)).movedim(self.channels, 2)
-        return torch.cat([self.films(step), local.flatten(1)], dim=1)
+        local = self.encode(beside, film).movedim(self.channels, 2)
+        return torch.cat([films, local.flatten(1)], dim=1)
 
     def step(self, noisy: Tensor, part: Tensor) -> Tensor:
         horizon = self._observed[0] + self._rest

@@ -3,10 +3,13 @@
 About a tenth of a small U-Net's computation.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from dp_ros.learning.embedding import StepEmbedding
+from dp_ros.learning.two_inputs import TwoInputs
 
 
 class ResidualBlock(nn.Module):
@@ -43,20 +46,25 @@ class MLPDenoiser(nn.Module):
         self._chunk = (horizon, action_dim)
         self.embed_step = StepEmbedding(step_embedding)
         self.embed_condition = nn.Sequential(
-            nn.Linear(condition_dim + step_embedding, width), nn.Mish(), nn.Linear(width, width)
+            TwoInputs(step_embedding, condition_dim, width), nn.Mish(), nn.Linear(width, width)
         )
         self.enter = nn.Linear(horizon * (action_dim + mask), width)
         self.blocks = nn.ModuleList([ResidualBlock(width) for _ in range(blocks)])
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, horizon * action_dim))
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
-        return self.step(noisy, self.prepare(steps, condition))
+        return self.step(noisy, self.prepare(self.embed(steps), condition))
 
-    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+    def embed(self, steps: Tensor) -> Tensor:
+        """The step's share (B, width) of the first layer, and its bias."""
+        return cast('TwoInputs', self.embed_condition[0]).of_first(self.embed_step(steps))
+
+    def prepare(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """The condition (B, width) that every block is given."""
-        given = torch.cat([self.embed_step(steps), condition], dim=-1)
-        embedded: Tensor = self.embed_condition(given)
-        return embedded
+        first, activation, second = self.embed_condition
+        hidden = embedded + cast('TwoInputs', first).of_second(condition)
+        prepared: Tensor = second(activation(hidden))
+        return prepared
 
     def step(self, noisy: Tensor, part: Tensor) -> Tensor:
         x = self.enter(self._flat(noisy))  # (B, width)

@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from torch import Tensor, nn
 Array = NDArray[np.float32]
 
 
-def exported(module: nn.Module, inputs: Mapping[str, Tensor], batched: bool = False) -> bytes:
+def exported(
+    module: nn.Module, inputs: Mapping[str, Tensor], batched: Collection[str] = ()
+) -> bytes:
     """The graph of `module` for inputs of just the example's shapes.
 
-    inputs: name -> example, in the order of the module's arguments; with `batched` their first
-    axes may have another size, all the same.
+    inputs: name -> example, in the order of the module's arguments; the first axes of those in
+    `batched` may have another size, all the same.
     """
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         # The exporter that needs no further packages announces its successor at each call.
@@ -31,7 +33,7 @@ def exported(module: nn.Module, inputs: Mapping[str, Tensor], batched: bool = Fa
             file,
             input_names=list(inputs),
             dynamo=False,
-            dynamic_axes={name: {0: 'batch'} for name in inputs if batched},
+            dynamic_axes={name: {0: 'batch'} for name in batched},
         )
         return file.read_bytes()
 

@@ -5,8 +5,8 @@ exporter does not know among them is said here in terms of what it knows.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,32 +19,26 @@ from dp_ros.learning.stepwise import Stepwise
 aten = torch.ops.aten
 
 
-def part_size(policy: DiffusionPolicy) -> int:
-    """P: how many numbers the denoiser prepares for one step (learning/stepwise.py)."""
-    network = cast('Stepwise', policy.guided)
-    given = torch.zeros(1, dtype=torch.int64), torch.zeros(1, policy.condition_dim)
-    with torch.no_grad():
-        return int(network.prepare(*given).shape[1])
-
-
-def pulled_inputs(policy: DiffusionPolicy) -> dict[str, Tensor]:
+def pulled_inputs(policy: DiffusionPolicy, part: Tensor) -> dict[str, Tensor]:
     """Examples of the inputs of `pulled_network`, by name, in order."""
     shape = (1, *policy.noise_shape)
     return {
         'noisy': torch.zeros(shape),
-        'part': torch.zeros(1, part_size(policy)),
+        'part': part,
         'goal': torch.zeros(shape),
         'weights': torch.zeros(policy.noise_shape[0]),
         'share': torch.zeros(()),
     }
 
 
-def pulled_network(policy: DiffusionPolicy) -> nn.Module:
+def pulled_network(
+    policy: DiffusionPolicy, network: Stepwise, inputs: Mapping[str, Tensor]
+) -> nn.Module:
     """(x, part, goal, weights, share) -> output y, J^T [weights (goal - share y)].
 
-    J = d y / d x of the denoiser; for single chunks (1, T_p, A). See Denoising.pulled.
+    network: the denoiser of `policy`; J = d y / d x, for single chunks (1, T_p, A). See
+    Denoising.pulled.
     """
-    network = cast('Stepwise', policy.guided)
 
     def pulled(
         x: Tensor, part: Tensor, goal: Tensor, weights: Tensor, share: Tensor
@@ -56,7 +50,7 @@ def pulled_network(policy: DiffusionPolicy) -> nn.Module:
 
     with torch.no_grad():
         traced = make_fx(pulled, decomposition_table=_known_operations())
-        module: nn.Module = traced(*pulled_inputs(policy).values())
+        module: nn.Module = traced(*inputs.values())
     return module.eval()
 
 

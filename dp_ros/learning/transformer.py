@@ -19,7 +19,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self._heads = heads
+        self.heads = heads
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
@@ -30,10 +30,14 @@ class Attention(nn.Module):
         """Keys and values (B, S, 2 width) of the memory."""
         return torch.cat([self.key(memory), self.value(memory)], dim=2)
 
+    def within(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Of x (B, T, width) to itself."""
+        return self(x, self.remember(x), visible)
+
     def forward(self, x: Tensor, remembered: Tensor, visible: Tensor | None = None) -> Tensor:
         """remembered: of `remember`; visible: (T, S), 0 where x may look and -inf where not."""
         query, key, value = (
-            part.unflatten(2, (self._heads, -1)).transpose(1, 2)  # (B, heads, T or S, width/heads)
+            part.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, T or S, width/heads)
             for part in (self.query(x), *remembered.chunk(2, dim=2))
         )
         scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5  # (B, heads, T, S)
@@ -78,7 +82,7 @@ class Block(nn.Module):
     ) -> Tensor:
         """remembered: what `attend_memory` remembers of the memory."""
         normed = self.norm_self(x)
-        x = x + self.drop(self.attend_self(normed, self.attend_self.remember(normed), visible))
+        x = x + self.drop(self.attend_self.within(normed, visible))
         if self.norm_memory is not None and self.attend_memory is not None:
             x = x + self.drop(self.attend_memory(self.norm_memory(x), remembered, visible_memory))
         result: Tensor = x + self.drop(self.inner(self.norm_inner(x)))
@@ -114,6 +118,7 @@ class TransformerDenoiser(nn.Module):
     ) -> None:
         super().__init__()
         self._observed = (observation_steps, condition_dim // observation_steps)
+        self._looking = condition_layers > 0
         self.embed_step = Sinusoids(width)
         self.embed_observation = nn.Linear(self._observed[1], width)
         self.memory_positions = nn.Parameter(torch.zeros(1 + observation_steps, width))
@@ -139,15 +144,32 @@ class TransformerDenoiser(nn.Module):
             nn.init.normal_(positions)
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
-        return self.step(noisy, self.prepare(steps, condition))
+        return self.step(noisy, self.prepare(self.embed(steps), condition))
 
-    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
+    def embed(self, steps: Tensor) -> Tensor:
+        """The step's token of the memory (B, width), or what is remembered of it.
+
+        The latter is (B, layers * 2 width), where no token of the memory looks at another.
+        """
+        token = self.drop(self.embed_step(steps) + self.memory_positions[0])
+        return token if self._looking else self._remember(token[:, None]).flatten(1)
+
+    def prepare(self, embedded: Tensor, condition: Tensor) -> Tensor:
         """Keys and values (B, layers * (1 + T_o) * 2 width) of the memory, for every block."""
         observed = self.embed_observation(condition.unflatten(1, self._observed))
-        memory = torch.cat([self.embed_step(steps)[:, None], observed], dim=1)
-        memory = self.encoder(self.drop(memory + self.memory_positions))  # (B, 1 + T_o, width)
+        observed = self.drop(observed + self.memory_positions[1:])  # (B or 1, T_o, width)
+        if self._looking:
+            tokens = embedded[:, None], observed.expand(embedded.shape[0], -1, -1)
+            return self._remember(torch.cat(tokens, dim=1)).flatten(1)
+        of_step = embedded.unflatten(1, (len(self.blocks), 1, -1))
+        of_observed = self._remember(observed).expand(embedded.shape[0], -1, -1, -1)
+        return torch.cat([of_step, of_observed], dim=2).flatten(1)
+
+    def _remember(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, S, width) of the memory -> keys and values (B, layers, S, 2 width)."""
+        encoded = self.encoder(tokens)
         attending = [cast('Attention', block.attend_memory) for block in self.blocks]
-        return torch.stack([each.remember(memory) for each in attending], dim=1).flatten(1)
+        return torch.stack([each.remember(encoded) for each in attending], dim=1)
 
     def step(self, noisy: Tensor, part: Tensor) -> Tensor:
         shape = len(self.blocks), len(self.memory_positions), -1

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dp_ros.learning.embedding import StepEmbedding
+from dp_ros.learning.two_inputs import TwoInputs
 
 
 class ConvBlock(nn.Sequential):
@@ -24,16 +25,39 @@ class ConvBlock(nn.Sequential):
         )
 
 
+class FiLM(nn.Sequential):
+    """Embedded step and condition -> scale and bias (B, 2 channels): the sum of two shares."""
+
+    def __init__(self, step_embedding: int, condition: int, channels: int) -> None:
+        super().__init__(nn.Mish(), TwoInputs(step_embedding, condition, 2 * channels))
+
+    def of_step(self, embedding: Tensor) -> Tensor:
+        """Of the embedded step (B, step_embedding), with the constant."""
+        activation, linear = self
+        return cast('TwoInputs', linear).of_first(activation(embedding))
+
+    def of_condition(self, condition: Tensor) -> Tensor:
+        """Of the condition (B, C)."""
+        activation, linear = self
+        return cast('TwoInputs', linear).of_second(activation(condition))
+
+
 class FiLMResidualBlock(nn.Module):
     """Two convolutions with FiLM between them and a residual path: (B, in, T) -> (B, out, T)."""
 
     def __init__(
-        self, channels_in: int, channels_out: int, condition: int, kernel: int, groups: int
+        self,
+        channels_in: int,
+        channels_out: int,
+        step_embedding: int,
+        condition: int,
+        kernel: int,
+        groups: int,
     ) -> None:
         super().__init__()
         self.first = ConvBlock(channels_in, channels_out, kernel, groups)
         self.second = ConvBlock(channels_out, channels_out, kernel, groups)
-        self.film = nn.Sequential(nn.Mish(), nn.Linear(condition, 2 * channels_out))
+        self.film = FiLM(step_embedding, condition, channels_out)
         self.residual = (
             nn.Conv1d(channels_in, channels_out, 1)
             if channels_in != channels_out
@@ -41,7 +65,7 @@ class FiLMResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, film: Tensor) -> Tensor:
-        """film: (B, 2 out), what `self.film` makes of the condition."""
+        """film: (B, 2 out), what `self.film` makes of step and condition."""
         scale, bias = film[..., None].chunk(2, dim=1)  # (B, out, 1) each
         hidden = self.first(x) * scale + bias
         result: Tensor = self.second(hidden) + self.residual(x)
@@ -71,10 +95,11 @@ class ConditionalUnet1D(nn.Module):
     ) -> None:
         super().__init__()
         self.embed_step = StepEmbedding(step_embedding)
-        condition = step_embedding + condition_dim
 
         def block(channels_in: int, channels_out: int) -> FiLMResidualBlock:
-            return FiLMResidualBlock(channels_in, channels_out, condition, kernel, groups)
+            return FiLMResidualBlock(
+                channels_in, channels_out, step_embedding, condition_dim, kernel, groups
+            )
 
         pairs = list(zip([action_dim + mask, *widths[:-1]], widths, strict=True))
         last = len(widths) - 1
@@ -104,10 +129,16 @@ class ConditionalUnet1D(nn.Module):
         )
 
     def forward(self, noisy: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
-        return self.step(noisy, self.prepare(steps, condition))
+        return self.step(noisy, self.prepare(self.embed(steps), condition))
 
-    def prepare(self, steps: Tensor, condition: Tensor) -> Tensor:
-        return self.films(torch.cat([self.embed_step(steps), condition], dim=-1))
+    def embed(self, steps: Tensor) -> Tensor:
+        """The step's share (B, P) of the scales and biases of all blocks."""
+        embedding = self.embed_step(steps)
+        return torch.cat([block.film.of_step(embedding) for block in self.blocks()], dim=1)
+
+    def prepare(self, embedded: Tensor, condition: Tensor) -> Tensor:
+        films = [block.film.of_condition(condition) for block in self.blocks()]
+        return embedded + torch.cat(films, dim=1)
 
     def step(self, noisy: Tensor, part: Tensor) -> Tensor:
         return self.denoise(noisy, part)
@@ -118,10 +149,6 @@ class ConditionalUnet1D(nn.Module):
         pairs = [list(cast('nn.ModuleList', level))[:2] for level in levels]
         pairs.insert(len(self.down), list(self.middle))
         return [cast('FiLMResidualBlock', block) for pair in pairs for block in pair]
-
-    def films(self, condition: Tensor) -> Tensor:
-        """Scales and biases (B, P) of all blocks."""
-        return torch.cat([block.film(condition) for block in self.blocks()], dim=1)
 
     def denoise(self, noisy: Tensor, films: Tensor, local: Tensor | None = None) -> Tensor:
         """Output (B, T_p, A).

@@ -110,7 +110,7 @@ def test_the_transformer_of_the_paper_has_its_size():
 def test_onnx_runtime_gives_the_same_for_one_chunk_and_for_many(network):
     names = ('noisy', 'steps', 'condition')
     examples = dict(zip(names, inputs(network, 1), strict=True))
-    in_onnx = OnnxNetwork(exported(network, examples, batched=True))
+    in_onnx = OnnxNetwork(exported(network, examples, batched=names))
     for batch in (1, 3):
         given = inputs(network, batch)
         with torch.no_grad():

@@ -1,9 +1,10 @@
-"""A U-Net by rows is the same function."""
+"""Networks in the form for one core are the same functions."""
 
 import pytest
 import torch
 from torch import nn
 
+from dp_ros.learning.folded_attention import by_folding
 from dp_ros.learning.guidance import ClassifierFree
 from dp_ros.learning.inpainting import InpaintingUnet1D
 from dp_ros.learning.local_conditioning import LocalUnet1D
@@ -56,6 +57,28 @@ def test_a_unet_by_rows_is_the_same_function(name):
     assert not [p for p in rows.parameters() if p.requires_grad]
 
 
+@pytest.mark.parametrize('name', [name for name in OTHERS if 'transformer' in name])
+@torch.no_grad()
+def test_folded_attention_is_the_same_function(name):
+    network = made(OTHERS[name])
+    nn.init.normal_(network.blocks[0].attend_memory.query.bias)
+    noisy, steps, condition = inputs(name, network)
+    expected, folded = network(noisy, steps, condition), by_folding(network)
+    torch.testing.assert_close(folded(noisy, steps, condition), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(network(noisy, steps, condition), expected, atol=0, rtol=0)
+    assert not [p for p in folded.parameters() if p.requires_grad]
+
+
+@pytest.mark.parametrize('name', [*UNETS, *OTHERS])
+@torch.no_grad()
+def test_one_condition_stands_for_that_of_every_step(name):
+    network = made((UNETS | OTHERS)[name])
+    noisy, steps, condition = inputs(name, network)
+    expected = network(noisy, steps, condition[:1].expand(3, -1))
+    found = network.step(noisy, network.prepare(network.embed(steps), condition[:1]))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize('name', [*UNETS, *OTHERS])
 @torch.no_grad()
 def test_guidance_step_by_step_is_guidance(name):
@@ -63,7 +86,7 @@ def test_guidance_step_by_step_is_guidance(name):
     noisy, steps, condition = inputs(name, network)
     guided = ClassifierFree(network, 2.0)
     expected = guided(noisy, steps, condition)
-    found = guided.step(noisy, guided.prepare(steps, condition))
+    found = guided.step(noisy, guided.prepare(guided.embed(steps), condition))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
