@@ -86,14 +86,18 @@ def simulated_cell(
 
 
 def planning(
-    transition: str = '', added_latency_ms: float = 0.0, wait: bool = False, device: str = ''
+    transition: str = '',
+    added_latency_ms: float = 0.0,
+    wait: bool = False,
+    device: str = '',
+    precision: str = '',
 ) -> dict[str, Any]:
     """Parameters of the inference node: how chunks are joined ('': as it likes), and a delay.
 
     wait: the arm stands while the policy thinks, as a measure of what moving meanwhile gains.
-    device: where it computes (learning/place.py).
+    device, precision: where it computes, and how precisely (learning/place.py).
     """
-    chosen = {'transition': transition, 'device': device}
+    chosen = {'transition': transition, 'device': device, 'precision': precision}
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value}
     if wait:
         given['wait'] = True

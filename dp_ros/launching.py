@@ -59,13 +59,21 @@ def transition() -> DeclareLaunchArgument:
     )
 
 
-def device() -> DeclareLaunchArgument:
-    """The argument `policy_device`: learning/place.py, or empty."""
-    return DeclareLaunchArgument(
-        'policy_device',
-        default_value='',
-        description='where it computes: cpu, openvino, cuda ...; empty: a GPU if there is one',
-    )
+def computing() -> list[DeclareLaunchArgument]:
+    """The arguments `policy_device` and `policy_precision`: learning/place.py, or empty."""
+    return [
+        DeclareLaunchArgument(
+            'policy_device',
+            default_value='',
+            description='where it computes: cpu, openvino, cuda ...; empty: a GPU if there is one',
+        ),
+        DeclareLaunchArgument(
+            'policy_precision',
+            default_value='',
+            choices=['', 'float32', 'tf32', 'bfloat16'],
+            description='of all denoising steps but the last; empty: float32',
+        ),
+    ]
 
 
 def _node(process: Process) -> Node:

@@ -21,7 +21,7 @@ ARGUMENTS = [
         description='none: play it yourself, with `ros2 bag play --clock`',
     ),
     launching.transition(),
-    launching.device(),
+    *launching.computing(),
 ]
 
 
@@ -33,7 +33,11 @@ def _graph(value):
         Path(value('robot')) if value('robot') else None,
         float(value('speed')),
         value('player') == 'dp_ros',
-        bringup.planning(value('transition'), device=value('policy_device')),
+        bringup.planning(
+            value('transition'),
+            device=value('policy_device'),
+            precision=value('policy_precision'),
+        ),
     )
 
 

@@ -19,7 +19,7 @@ ARGUMENTS = [
         'device', default_value='', description='device file of a person; empty: nobody'
     ),
     launching.transition(),
-    launching.device(),
+    *launching.computing(),
 ]
 
 
@@ -29,7 +29,11 @@ def _graph(value):
         Path(value('task')),
         Path(value('checkpoint')) if value('checkpoint') else None,
         Path(value('device')) if value('device') else None,
-        planning=bringup.planning(value('transition'), device=value('policy_device')),
+        planning=bringup.planning(
+            value('transition'),
+            device=value('policy_device'),
+            precision=value('policy_precision'),
+        ),
     )
 
 

@@ -29,7 +29,7 @@ ARGUMENTS = [
         'rate_hz', default_value='125', choices=['125', '500'], description='command stream'
     ),
     launching.transition(),
-    launching.device(),
+    *launching.computing(),
     DeclareLaunchArgument(
         'added_latency_ms', default_value='0', description='experiment: chunks come so much later'
     ),
@@ -57,6 +57,7 @@ def _graph(value):
             float(value('added_latency_ms')),
             value('wait') == 'true',
             value('policy_device'),
+            value('policy_precision'),
         ),
     )
 

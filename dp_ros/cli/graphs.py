@@ -21,6 +21,7 @@ from dp_ros.cli.options import (
     transition_name,
 )
 from dp_ros.data.episode import Frames
+from dp_ros.learning.precision import Precision
 
 app = typer.Typer()
 calibrate = typer.Typer(help='Measure the robot, for its robot file.', no_args_is_help=True)
@@ -75,6 +76,9 @@ def demo(
     device: Annotated[
         str, typer.Option(help='cpu, openvino, cuda ...; default: a GPU if there is one.')
     ] = '',
+    precision: Annotated[
+        Precision, typer.Option(help='Of all denoising steps but the last.')
+    ] = Precision.float32,
     added_latency_ms: Annotated[
         float, typer.Option(min=0, help='Let each chunk come so much later, as an experiment.')
     ] = 0.0,
@@ -88,7 +92,8 @@ def demo(
     command.run(
         out, episodes, seed, video, policy.value, checkpoint, robot, address, series.value,
         int(rate_hz.value),
-        planning(transition_name(transition), added_latency_ms, wait, device), console,
+        planning(transition_name(transition), added_latency_ms, wait, device, precision.value),
+        console,
     )  # fmt: skip
 
 

@@ -30,8 +30,8 @@ class ChunkEngine(ABC, Generic[P]):
     A frame that was seen before is not encoded again. All methods are called from one thread.
     noise_shape: (n, *policy.noise_shape), n samples.
 
-    device: see learning/place.py. Raises what `place` raises, and ValueError where the policy
-    cannot be joined in this way.
+    device, precision: see learning/place.py. Raises what `place` raises, and ValueError where the
+    policy cannot be joined in this way.
     """
 
     def __init__(
@@ -40,8 +40,9 @@ class ChunkEngine(ABC, Generic[P]):
         device: str = 'cpu',
         transition: str | Transition = '',
         keep: Keep = anew,
+        precision: str = 'float32',
     ) -> None:
-        self._place = place(device)
+        self._place = place(device, precision)
         self._device = self._place.device
         self.transition = _chosen(transition, policy)
         self._policy = policy.to(self._device).eval()

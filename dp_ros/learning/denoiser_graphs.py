@@ -26,15 +26,16 @@ from dp_ros.learning.unet import ConditionalUnet1D
 class DenoiserGraphs:
     """`prepare` what the steps need, then `step`; and `pull`, where a strategy differentiates.
 
-    network: makes what runs a graph (learning/place.py), but the one of gradients, which always
-    runs in ONNX Runtime: OpenVINO 2026.4 gives wrong ones for a transformer. batched: whether
-    `step` is given several samples of a chunk at once.
+    network, narrow: make what runs a graph (learning/place.py), but the one of gradients, which
+    always runs in ONNX Runtime: OpenVINO 2026.4 gives wrong ones for a transformer. batched:
+    whether `step` is given several samples of a chunk at once.
     """
 
     def __init__(
         self,
         policy: DiffusionPolicy,
         network: Callable[[bytes], Network],
+        narrow: Callable[[bytes], Network],
         keep: Keep,
         batched: bool,
         differentiates: bool,
@@ -42,7 +43,9 @@ class DenoiserGraphs:
         export = _Exports(policy)
         self._embed = network(keep('embed', export.embed))
         self._prepare = network(keep('prepare', export.prepare))
-        self._step = network(keep(f'step, batched: {batched}', lambda: export.step(batched)))
+        step = keep(f'step, batched: {batched}', lambda: export.step(batched))
+        self._step = network(step)
+        self._narrow_step = self._step if narrow is network else narrow(step)
         self._pull: OnnxNetwork | None = None
         if differentiates:
             self._pull = OnnxNetwork(keep('pull', export.pull))
@@ -56,9 +59,10 @@ class DenoiserGraphs:
         parts = self._prepare(self._embedded[visited], condition)
         return {step: parts[i : i + 1] for i, step in enumerate(steps)}
 
-    def step(self, noisy: Array, part: Array) -> Array:
+    def step(self, noisy: Array, part: Array, narrow: bool = False) -> Array:
         """Noisy (n, T_p, A), part (1, P) -> denoiser output (n, T_p, A)."""
-        return self._step(noisy, part if len(noisy) == 1 else part.repeat(len(noisy), axis=0))
+        network = self._narrow_step if narrow else self._step
+        return network(noisy, part if len(noisy) == 1 else part.repeat(len(noisy), axis=0))
 
     def pull(
         self, x: Array, part: Array, goal: Array, weights: Array, share: float

@@ -15,6 +15,7 @@ from dp_ros.learning.committed import Committed
 from dp_ros.learning.denoiser_graphs import DenoiserGraphs
 from dp_ros.learning.graph_cache import Keep, anew
 from dp_ros.learning.onnx_network import Array
+from dp_ros.learning.place import Place
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recorded import Recorder
 from dp_ros.learning.transition import Denoising, Transition
@@ -29,8 +30,10 @@ class Engine(ChunkEngine[DiffusionPolicy]):
     the interpreter back. On a GPU the whole loop of denoising is recorded as CUDA graphs, unless
     the sampler or the transition computes something on the CPU.
 
-    deadline_ms: a chunk that would take longer, as the last ones did, is denoised in fewer steps;
-    0: never. keep: where exported graphs are kept.
+    precision: of the encoders and of all denoising steps but the last (learning/precision.py); the
+    gradients of guidance are in float32 on any CPU. deadline_ms: a chunk that would take longer,
+    as the last ones did, is denoised in fewer steps; 0: never. keep: where exported graphs are
+    kept.
     """
 
     def __init__(
@@ -40,8 +43,9 @@ class Engine(ChunkEngine[DiffusionPolicy]):
         transition: str | Transition = '',
         deadline_ms: float = 0.0,
         keep: Keep = anew,
+        precision: str = 'float32',
     ) -> None:
-        super().__init__(policy, device, transition, keep)
+        super().__init__(policy, device, transition, keep, precision)
         self.steps, self.shortened = len(policy.inference_steps), 0
         self._at_most = self.steps
         self._loop_s = 0.0
@@ -50,10 +54,11 @@ class Engine(ChunkEngine[DiffusionPolicy]):
             self._budget = StepBudget(self.steps, deadline_ms / 1e3)
         self._recorder = Recorder() if self._device.type == 'cuda' else None
         self._graphs: DenoiserGraphs | None = None
-        if self._place.network is not None:
+        network, narrow = self._place.network, self._place.narrow
+        if network is not None and narrow is not None:
             joins = self.transition
             self._graphs = DenoiserGraphs(
-                policy, self._place.network, keep, joins.samples > 1, joins.differentiates
+                policy, network, narrow, keep, joins.samples > 1, joins.differentiates
             )
 
     def statistics(self) -> dict[str, int]:
@@ -106,12 +111,12 @@ class Engine(ChunkEngine[DiffusionPolicy]):
         recorder, joins = self._recorder, self.transition
         random = samplers.chosen(self._policy.recipe.diffusion).random and len(visited) > 1
         if recorder is None or random or not joins.recordable:
-            clean = loop(self._policy, joins, visited, condition, noise, committed)
+            clean = loop(self._policy, joins, visited, condition, noise, committed, self._place)
         else:
 
             def recordable(condition: Tensor, noise: Tensor, *known: Tensor) -> Tensor:
                 before = Committed(known[0], known[1]) if known else None
-                return loop(self._policy, joins, visited, condition, noise, before)
+                return loop(self._policy, joins, visited, condition, noise, before, self._place)
 
             known = () if committed is None else (committed.target, committed.weights)
             clean = recorder((*visited, bool(known)), recordable, condition, noise, *known)
@@ -139,7 +144,7 @@ class Engine(ChunkEngine[DiffusionPolicy]):
         parts = graphs.prepare(visited, condition)
 
         def denoise(x: Array, step: int, mask: NDArray[np.bool_] | None = None) -> Array:
-            return graphs.step(policy.with_mask(x, mask), parts[step])
+            return graphs.step(policy.with_mask(x, mask), parts[step], step != visited[-1])
 
         def pull(
             x: Array, step: int, goal: Array, weights: Array, share: float
@@ -165,10 +170,12 @@ def loop(
     condition: Tensor,
     noise: Tensor,
     committed: Committed[Tensor] | None,
+    place: Place,
 ) -> Tensor:
     """Condition (1, C), noise (1, n, T_p, A) -> clean (1, T_p, A), in the denoiser's terms."""
-    denoising = dataclasses.replace(policy.denoising(condition), steps=visited)
-    return transition(denoising, noise, committed)
+    denoising = policy.denoising(condition, lambda step: place.autocast(step != visited[-1]))
+    with place.autocast():  # its copies of the weights serve all steps
+        return transition(dataclasses.replace(denoising, steps=visited), noise, committed)
 
 
 def _as_arrays(committed: Committed[Tensor]) -> Committed[Array]:

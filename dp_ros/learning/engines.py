@@ -20,12 +20,14 @@ def make_engine(
     transition: str | Transition = '',
     deadline_ms: float = 0.0,
     keep: Keep = anew,
+    precision: str = 'float32',
 ) -> AnyEngine:
     """`policy` on `device`; raises as ChunkEngine does.
 
-    deadline_ms, keep: see Engine. A baseline answers at once, and has no steps to leave out.
+    deadline_ms, keep, precision: see Engine. A baseline answers at once: it has no steps to leave
+    out, and only its encoders may be less precise.
     """
     if isinstance(policy, Baseline):
-        return BaselineEngine(policy, device, transition, keep)
+        return BaselineEngine(policy, device, transition, keep, precision)
     diffusion = require_diffusion(policy, 'denoising')
-    return Engine(diffusion, device, transition, deadline_ms, keep)
+    return Engine(diffusion, device, transition, deadline_ms, keep, precision)

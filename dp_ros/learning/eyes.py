@@ -36,17 +36,17 @@ class Eyes:
     """
 
     def __init__(self, vision: VisionEncoder, place: Place, keep: Keep = anew) -> None:
-        self._vision, self._device = vision.eval(), place.device
+        self._vision, self._place = vision.eval(), place
         self._kept: OrderedDict[tuple[str, int], tuple[NDArray[np.uint8], Array]] = OrderedDict()
         self.encoded = 0
         self._recorder = Recorder() if place.device.type == 'cuda' else None
         self._networks: dict[str, Network] = {}
-        if place.network is not None:
+        if place.narrow is not None:
             for name, camera in vision.cameras.items():
                 width, height = camera.size
                 frame = torch.zeros(1, height, width, 3, dtype=torch.uint8)
                 export = partial(exported, _OneCamera(vision, name), {'frames': frame})
-                self._networks[name] = place.network(keep(f'camera {name}', export))
+                self._networks[name] = place.narrow(keep(f'camera {name}', export))
 
     def features(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> Array:
         """Prepared frame (H, W, 3) uint8 -> features (F,).
@@ -77,8 +77,12 @@ class Eyes:
         frames = np.ascontiguousarray(image)[None]
         if camera in self._networks:
             return self._networks[camera](frames)[0]
-        on_device = torch.from_numpy(frames).to(self._device)
-        encode = partial(self._vision.encode, camera)
+        on_device = torch.from_numpy(frames).to(self._place.device)
+
+        def encode(frames: Tensor) -> Tensor:
+            with self._place.autocast():
+                return self._vision.encode(camera, frames)
+
         if self._recorder is None:
             found = encode(on_device)
         else:

@@ -19,28 +19,38 @@ except ImportError as error:
     ) from error
 
 
-TOLERANCE = 1e-4
+TOLERANCE, BFLOAT16_TOLERANCE = 1e-4, 0.1
 """Of what the largest output is, or of 1 where all are smaller."""
+
+
+def require_bfloat16() -> None:
+    """Raise ValueError where the CPU has no instructions for it."""
+    if 'BF16' not in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+        raise ValueError(
+            'this CPU has no instructions for bfloat16 (avx512_bf16 or amx_bf16 in '
+            '/proc/cpuinfo): choose precision float32'
+        )
 
 
 class OpenVinoNetwork:
     """Callable like the module that `graph` was exported from.
 
-    It uses as many threads as torch is set to, pins none of them, and computes in float32. Raises
-    RuntimeError if it does not answer what ONNX Runtime answers to random numbers.
+    It uses as many threads as torch is set to, pins none of them, and computes in float32, or with
+    `bfloat16` within the graph in that. Raises RuntimeError if it does not answer what ONNX
+    Runtime answers to random numbers.
     """
 
-    def __init__(self, graph: bytes) -> None:
+    def __init__(self, graph: bytes, bfloat16: bool = False) -> None:
         core = openvino.Core()
         settings = {
             'INFERENCE_NUM_THREADS': torch.get_num_threads(),
             'NUM_STREAMS': 1,
             'ENABLE_CPU_PINNING': False,
-            'INFERENCE_PRECISION_HINT': 'f32',
+            'INFERENCE_PRECISION_HINT': 'bf16' if bfloat16 else 'f32',
         }
         compiled = core.compile_model(core.read_model(graph), 'CPU', settings)
         self._request = compiled.create_infer_request()
-        self._check(OnnxNetwork(graph))
+        self._check(OnnxNetwork(graph), BFLOAT16_TOLERANCE if bfloat16 else TOLERANCE)
 
     def __call__(self, *inputs: NDArray[Any]) -> Array:
         """The module's first output for `inputs`, in the order of the examples."""
@@ -51,10 +61,10 @@ class OpenVinoNetwork:
         found = self._request.infer(dict(enumerate(inputs)), share_inputs=True)
         return list(found.to_tuple())
 
-    def _check(self, reference: OnnxNetwork) -> None:
+    def _check(self, reference: OnnxNetwork, tolerance: float) -> None:
         given = reference.examples(np.random.default_rng(0))
         for found, expected in zip(self.outputs(*given), reference.outputs(*given), strict=True):
-            allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+            allowed = tolerance * max(1.0, float(np.abs(expected).max()))
             apart = float(np.abs(found - expected).max())
             if not apart <= allowed:  # nor is NaN
                 raise RuntimeError(

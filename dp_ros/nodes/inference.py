@@ -47,6 +47,9 @@ class InferenceNode(LifecycleNode):
         self._device = declare(
             self, 'device', '', 'cpu, openvino, cuda, cuda:1 ...; empty: a GPU if there is one'
         )
+        self._precision = declare(
+            self, 'precision', 'float32', 'float32, tf32 or bfloat16: all steps but the last'
+        )
         threads = declare(self, 'threads', 1, 'CPU threads of the denoiser', (1, 64))
         self._seed = declare(self, 'seed', 0, 'seed of the noise that chunks start from')
         joins = ', '.join(TRANSITIONS)
@@ -88,7 +91,7 @@ class InferenceNode(LifecycleNode):
             transition = self._transition or loaded.policy.best_transition
             keep = GraphCache(paths.cache('graphs'), loaded.identity)
             self._engine = make_engine(
-                loaded.policy, self._device, transition, self._deadline_ms, keep
+                loaded.policy, self._device, transition, self._deadline_ms, keep, self._precision
             )
         except (ValueError, RuntimeError, ImportError) as error:
             self.hopeless = str(error)
@@ -116,6 +119,7 @@ class InferenceNode(LifecycleNode):
         self._values = {
             'identity': loaded.identity,
             'transition': transition,
+            'precision': self._precision,
             'wait': self._wait,
             'added_latency_ms': self._added_ms,
         }

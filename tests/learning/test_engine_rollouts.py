@@ -10,6 +10,7 @@ from dp_ros.learning import checkpoint
 from dp_ros.learning.engine import Engine
 from dp_ros.paths import share
 from dp_ros.sim.rollout import rollout
+from tests.learning.bfloat16 import needs_bfloat16
 
 STARTS = range(60000, 60024)
 
@@ -28,11 +29,16 @@ def by(engine, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('device', ['cpu', 'openvino'])
-def test_scores_with_and_without_the_engine_agree_within_the_interval(device):
+@pytest.mark.parametrize(
+    ('device', 'precision'),
+    [('cpu', 'float32'), ('openvino', 'float32'), ('openvino', 'bfloat16')],
+)
+def test_scores_with_and_without_the_engine_agree_within_the_interval(device, precision):
+    if precision == 'bfloat16':
+        needs_bfloat16()
     loaded = checkpoint.load(share('models', 'pusht_gym'))
     policy, task = loaded.policy, loaded.task
-    plans = [planner(policy, 0), by(Engine(policy, device, transition='switch'), 0)]
+    plans = [planner(policy, 0), by(Engine(policy, device, 'switch', precision=precision), 0)]
     scores = []
     with environments_of(task) as make:
         for plan in plans:

@@ -8,12 +8,15 @@ import torch
 
 from dp_ros.learning.committed import Committed, soft_weights
 from dp_ros.learning.engine import Engine, loop
+from dp_ros.learning.place import Place
 from dp_ros.learning.policy import DiffusionPolicy
+from dp_ros.learning.precision import Precision
 from dp_ros.learning.recorded import Recorder
 from dp_ros.learning.transition import TRANSITIONS
 from tests.learning.recording import NothingFromTheCPU, Tape
 
 STEPS = [45, 20, 0]
+HERE, THERE = (Place(torch.device(name), Precision.float32) for name in ('cpu', 'meta'))
 RECORDABLE = [name for name, make in TRANSITIONS.items() if make().recordable]
 NETWORKS = {
     'unet': {'kind': 'unet', 'widths': [16, 32], 'step_embedding': 16},
@@ -51,7 +54,7 @@ def test_nothing_of_the_loop_comes_from_the_cpu(policy, name):
     condition, noise, before = inputs(there, name, 'meta')
     for known in (None, before):
         with NothingFromTheCPU():
-            chunk = loop(there, TRANSITIONS[name](), STEPS, condition, noise, known)
+            chunk = loop(there, TRANSITIONS[name](), STEPS, condition, noise, known, THERE)
         assert chunk.shape == (1, 8, 2)
 
 
@@ -60,7 +63,7 @@ def test_what_is_not_recordable_takes_something_from_the_cpu(policy, name):
     there = policy.to('meta')
     condition, noise, before = inputs(there, name, 'meta')
     with pytest.raises(RuntimeError, match='of the CPU'), NothingFromTheCPU():
-        loop(there, TRANSITIONS[name](), STEPS, condition, noise, before)
+        loop(there, TRANSITIONS[name](), STEPS, condition, noise, before, THERE)
 
 
 @pytest.mark.parametrize('name', RECORDABLE)
@@ -70,7 +73,7 @@ def test_a_recorded_loop_is_the_same_function(policy, name):
 
     def recorded(condition, noise, *known):
         before = Committed(known[0], known[1]) if known else None
-        return loop(policy, transition, STEPS, condition, noise, before)
+        return loop(policy, transition, STEPS, condition, noise, before, HERE)
 
     for _ in range(3):
         condition, noise, before = inputs(policy, name)
