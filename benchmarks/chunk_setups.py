@@ -74,7 +74,7 @@ def on_a_cpu() -> Setup:
     except ValueError as error:
         print(f'not measured in bfloat16: {error}')
     else:
-        ours.append(Ours('ours_bfloat16', 'OpenVINO, bfloat16', 'openvino', 'bfloat16'))
+        ours.append(Ours('ours_bfloat16', 'OpenVINO, bfloat16', 'openvino', 'bf16'))
     title = (
         'One chunk on one core, in milliseconds of CPU time, against plain PyTorch with a '
         'scheduler of diffusers, and how many times as long that took'
@@ -96,7 +96,7 @@ def on_a_cpu() -> Setup:
 def on_a_gpu(device: str) -> Setup:
     """By the clock, in all precisions; beside it the least time that reading the weights takes."""
     ours = [Ours('ours', 'float32', device), Ours('ours_tf32', 'tf32', device, 'tf32')]
-    ours.append(Ours('ours_bfloat16', 'bfloat16', device, 'bfloat16'))
+    ours.append(Ours('ours_bfloat16', 'bfloat16', device, 'bf16'))
     bytes_per_s = bandwidth(device)
     title = (
         f'One chunk on {torch.cuda.get_device_name(device)}, in milliseconds by the clock, '

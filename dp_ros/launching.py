@@ -70,7 +70,7 @@ def computing() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             'policy_precision',
             default_value='',
-            choices=['', 'float32', 'tf32', 'bfloat16'],
+            choices=['', 'float32', 'tf32', 'bf16'],
             description='of all denoising steps but the last; empty: float32',
         ),
     ]

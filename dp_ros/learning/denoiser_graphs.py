@@ -1,6 +1,5 @@
 """The denoiser of a policy as exported graphs, of three parts (learning/stepwise.py)."""
 
-import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import cast
@@ -9,18 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dp_ros.learning.folded_attention import by_folding
+from dp_ros.learning.fast_form import for_one_core, for_torch
 from dp_ros.learning.graph_cache import Keep
-from dp_ros.learning.guidance import ClassifierFree
 from dp_ros.learning.onnx_network import Array, OnnxNetwork, exported
 from dp_ros.learning.place import Network
-from dp_ros.learning.plain_mish import make_plain
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.pulled_network import pulled_inputs, pulled_network
-from dp_ros.learning.rows import by_rows
 from dp_ros.learning.stepwise import Stepwise
-from dp_ros.learning.transformer import TransformerDenoiser
-from dp_ros.learning.unet import ConditionalUnet1D
 
 
 class DenoiserGraphs:
@@ -97,25 +91,14 @@ class _Exports:
     def pull(self) -> bytes:
         _, _, part = self._examples
         inputs = pulled_inputs(self._policy, part)
-        # The exporter knows no gradients of rows and of plain Mish; the parts are the same.
-        folded = isinstance(self._policy.denoiser, TransformerDenoiser)
-        network = self._denoiser if folded else self._policy.guided
-        pulled = pulled_network(self._policy, cast('Stepwise', network), inputs)
+        # The exporter knows no gradients of rows and of plain Mish.
+        network = cast('Stepwise', for_torch(self._policy))
+        pulled = pulled_network(self._policy, network, inputs)
         return exported(pulled, inputs)
 
     @cached_property
     def _denoiser(self) -> nn.Module:
-        """The denoiser as samplers use it, in the form that is fastest here."""
-        policy = self._policy
-        if isinstance(policy.denoiser, ConditionalUnet1D):
-            denoiser: nn.Module = by_rows(policy.denoiser)
-        elif isinstance(policy.denoiser, TransformerDenoiser):
-            denoiser = by_folding(policy.denoiser)
-        else:
-            denoiser = copy.deepcopy(policy.denoiser).requires_grad_(False)
-        make_plain(denoiser)
-        weight = policy.recipe.diffusion.guidance
-        return denoiser if weight is None else ClassifierFree(denoiser, weight)
+        return for_one_core(self._policy)
 
     @cached_property
     def _examples(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -31,7 +31,7 @@ class Place:
 
     def autocast(self, narrow: bool = True) -> AbstractContextManager[object]:
         """torch's products in bfloat16, if that was asked; not `narrow`: in float32, even so."""
-        if self.precision is not Precision.bfloat16:
+        if self.precision is not Precision.bf16:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16, enabled=narrow)
 
@@ -58,7 +58,7 @@ def place(name: str, precise: str = 'float32') -> Place:
         if wanted is not Precision.float32:
             raise ValueError(
                 f'device cpu computes in float32, not in {wanted.value}: leave precision out, or '
-                f'choose device openvino (bfloat16, on CPUs that have it) or a GPU'
+                f'choose device openvino (bf16, on CPUs that have it) or a GPU'
             )
         return Place(device, wanted, OnnxNetwork, OnnxNetwork)
     return Place(device, wanted)
@@ -77,11 +77,11 @@ def _openvino(wanted: Precision) -> Place:
 
     if wanted is Precision.tf32:
         raise ValueError(
-            'tf32 is a precision of GPUs; device openvino takes float32, or bfloat16 on CPUs that '
+            'tf32 is a precision of GPUs; device openvino takes float32, or bf16 on CPUs that '
             'have it'
         )
     narrow: Callable[[bytes], Network] = OpenVinoNetwork
-    if wanted is Precision.bfloat16:
+    if wanted is Precision.bf16:
         openvino_network.require_bfloat16()
         narrow = partial(OpenVinoNetwork, bfloat16=True)
     return Place(torch.device('cpu'), wanted, OpenVinoNetwork, narrow)

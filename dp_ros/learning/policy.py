@@ -5,8 +5,6 @@ T_o steps and of all cameras are concatenated with proprioception. The noise is 
 everywhere, so the same window and noise give the same chunk.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -207,23 +205,15 @@ class DiffusionPolicy(ChunkPolicy):
             torch.where(known[:, None], target, 0.0), (weights * known.cpu()).to(target), executed
         )
 
-    def denoising(
-        self,
-        condition: Tensor,
-        within: Callable[[int], AbstractContextManager[object]] = nullcontext,
-    ) -> Denoising[Tensor]:
-        """The denoiser under `condition` (B, C), as chunk transitions use it.
-
-        within: the context of a step (learning/precision.py).
-        """
+    def denoising(self, condition: Tensor) -> Denoising[Tensor]:
+        """The denoiser under `condition` (B, C), as chunk transitions use it."""
         network = self.guided
 
         def denoise(x: Tensor, step: int, mask: Tensor | None = None) -> Tensor:
             steps = torch.full((len(x),), step, device=x.device)
             each = condition.repeat_interleave(len(x) // len(condition), dim=0)
-            with within(step):
-                output: Tensor = network(self.with_mask(x, mask), steps, each)
-            return output.to(x.dtype)
+            output: Tensor = network(self.with_mask(x, mask), steps, each)
+            return output
 
         diffusion = self.recipe.diffusion
         return Denoising(

@@ -48,7 +48,7 @@ class InferenceNode(LifecycleNode):
             self, 'device', '', 'cpu, openvino, cuda, cuda:1 ...; empty: a GPU if there is one'
         )
         self._precision = declare(
-            self, 'precision', 'float32', 'float32, tf32 or bfloat16: all steps but the last'
+            self, 'precision', 'float32', 'float32, tf32 or bf16: all steps but the last'
         )
         threads = declare(self, 'threads', 1, 'CPU threads of the denoiser', (1, 64))
         self._seed = declare(self, 'seed', 0, 'seed of the noise that chunks start from')

@@ -31,10 +31,10 @@ def by(engine, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('device', 'precision'),
-    [('cpu', 'float32'), ('openvino', 'float32'), ('openvino', 'bfloat16')],
+    [('cpu', 'float32'), ('openvino', 'float32'), ('openvino', 'bf16')],
 )
 def test_scores_with_and_without_the_engine_agree_within_the_interval(device, precision):
-    if precision == 'bfloat16':
+    if precision == 'bf16':
         needs_bfloat16()
     loaded = checkpoint.load(share('models', 'pusht_gym'))
     policy, task = loaded.policy, loaded.task

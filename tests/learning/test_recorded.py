@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from dp_ros.learning.committed import Committed, soft_weights
-from dp_ros.learning.engine import Engine, loop
+from dp_ros.learning.engine import Engine
 from dp_ros.learning.place import Place
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.precision import Precision
 from dp_ros.learning.recorded import Recorder
+from dp_ros.learning.torch_loop import TorchLoop
 from dp_ros.learning.transition import TRANSITIONS
 from tests.learning.recording import NothingFromTheCPU, Tape
 
@@ -51,36 +52,36 @@ def inputs(policy, name, device='cpu'):
 @pytest.mark.parametrize('name', RECORDABLE)
 def test_nothing_of_the_loop_comes_from_the_cpu(policy, name):
     there = policy.to('meta')
+    loop = TorchLoop(there, TRANSITIONS[name](), THERE, None)
     condition, noise, before = inputs(there, name, 'meta')
     for known in (None, before):
         with NothingFromTheCPU():
-            chunk = loop(there, TRANSITIONS[name](), STEPS, condition, noise, known, THERE)
+            chunk = loop.sample(STEPS, condition, noise, known)
         assert chunk.shape == (1, 8, 2)
 
 
 @pytest.mark.parametrize('name', sorted(set(TRANSITIONS) - set(RECORDABLE)))
 def test_what_is_not_recordable_takes_something_from_the_cpu(policy, name):
     there = policy.to('meta')
+    loop = TorchLoop(there, TRANSITIONS[name](), THERE, None)
     condition, noise, before = inputs(there, name, 'meta')
     with pytest.raises(RuntimeError, match='of the CPU'), NothingFromTheCPU():
-        loop(there, TRANSITIONS[name](), STEPS, condition, noise, before, THERE)
+        loop.sample(STEPS, condition, noise, before)
 
 
 @pytest.mark.parametrize('name', RECORDABLE)
 def test_a_recorded_loop_is_the_same_function(policy, name):
-    transition, tape = TRANSITIONS[name](), Tape()
+    tape = Tape()
     recorder = Recorder(tape)
-
-    def recorded(condition, noise, *known):
-        before = Committed(known[0], known[1]) if known else None
-        return loop(policy, transition, STEPS, condition, noise, before, HERE)
-
+    plain, recorded = (
+        TorchLoop(policy, TRANSITIONS[name](), HERE, each) for each in (None, recorder)
+    )
     for _ in range(3):
         condition, noise, before = inputs(policy, name)
-        for known in ((), (before.target, before.weights)):
+        for known in (None, before):
             with torch.no_grad():
-                expected = recorded(condition, noise, *known)
-                found = recorder(bool(known), recorded, condition, noise, *known)
+                expected = plain(STEPS, condition, noise[0].numpy(), known)
+                found = recorded(STEPS, condition, noise[0].numpy(), known)
             assert torch.equal(found, expected)
     assert tape.made == len(recorder) == 2
 
@@ -96,7 +97,8 @@ def test_the_engine_records_each_number_of_steps_before_it_is_needed(policy):
     """On a GPU, here with the graphs of the CPU taken away."""
     plain, engine = Engine(policy, transition='prefix'), Engine(policy, 'cpu', 'prefix', 1e6)
     tape = Tape()
-    engine._graphs, engine._recorder = None, Recorder(tape)
+    engine._recorder = Recorder(tape)
+    engine._loop = TorchLoop(policy, engine.transition, HERE, engine._recorder)
     engine.warm_up()
     assert engine.statistics()['recordings'] == tape.made == 2 * 4  # with a plan before, and not
     rng = torch.Generator().manual_seed(1)
