@@ -28,7 +28,8 @@ lint: setup ## style, types, import directions
 test: lint ## lint, then the tests
 	$(BIN)/pytest -m 'not slow and not faults' $(ARGS)
 
-slow: setup ## the tests that take minutes
+slow: setup ## the tests that take minutes, one of them on a local Ray
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt ray
 	$(BIN)/pytest -m slow $(ARGS)
 
 faults: setup ## every fault in a running rollout, about 20 minutes; writes docs/faults.md
