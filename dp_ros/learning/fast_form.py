@@ -28,7 +28,8 @@ def for_one_core(policy: DiffusionPolicy) -> nn.Module:
 def for_torch(policy: DiffusionPolicy) -> nn.Module:
     """On the policy's own device, differentiable; its parts are those of `for_one_core`."""
     if isinstance(policy.denoiser, TransformerDenoiser):
-        return _guided(policy, by_folding(policy.denoiser))
+        # As the weights of a policy: torch's autocast keeps its copies of no others.
+        return _guided(policy, by_folding(policy.denoiser).requires_grad_())
     return policy.guided
 
 

@@ -1,4 +1,4 @@
-"""A transformer for single chunks on a CPU: fewer products of matrices for the same function.
+"""A transformer for single chunks: fewer products of matrices for the same function.
 
 A score is q k = (W_q x) k = x (W_q^T k), and what a head adds to a token is a W_o v. Keys and
 values of the memory do not depend on x, so W_q^T k and W_o v are prepared with them, once a chunk
@@ -11,6 +11,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dp_ros.learning.replacing import replace_modules
 from dp_ros.learning.transformer import Attention, TransformerDenoiser
@@ -38,7 +39,7 @@ class _Attention(nn.Module):
         # Scores are divided by sqrt(size) in any case.
         question, offset = (part * size**-0.5 for part in (layer.query.weight, layer.query.bias))
         weights = [question, layer.key.weight, layer.value.weight]
-        self.entering = nn.Parameter(torch.cat(weights).T.contiguous())
+        self.entering = nn.Parameter(torch.cat(weights))  # (3 width, width)
         self.entering_bias = nn.Parameter(torch.cat([offset, layer.key.bias, layer.value.bias]))
         self.question = nn.Parameter(question.view(self._heads, size, width))
         self.offset = nn.Parameter(offset.view(self._heads, size, 1))
@@ -48,7 +49,7 @@ class _Attention(nn.Module):
 
     def within(self, x: Tensor, visible: Tensor) -> Tensor:
         """Of x (B, T, width) to itself."""
-        entered = x @ self.entering + self.entering_bias
+        entered = functional.linear(x, self.entering, self.entering_bias)
         query, key, value = (
             part.unflatten(2, (self._heads, -1)).transpose(1, 2)  # (B, heads, T, size)
             for part in entered.chunk(3, dim=2)

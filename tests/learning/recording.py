@@ -1,4 +1,4 @@
-"""Stand-ins for a GPU: one that records, and one that minds what cannot be recorded."""
+"""Stand-ins for a GPU: one that records, one that minds what cannot be, and one that counts."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -28,7 +28,24 @@ class NothingFromTheCPU(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         result = operation(*args, **(kwargs or {}))
-        values = tree_leaves((args, kwargs, result))
-        if len({value.device for value in values if isinstance(value, torch.Tensor)}) > 1:
+        if len({tensor.device for tensor in tensors_of((args, kwargs, result))}) > 1:
             raise RuntimeError(f'{operation} takes a tensor of the CPU')
         return result
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations that compute something: each is at least one kernel of a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        given = {tensor.untyped_storage()._cdata for tensor in tensors_of((args, kwargs))}
+        made = {tensor.untyped_storage()._cdata for tensor in tensors_of(result)}
+        self.count += bool(made - given)
+        return result
+
+
+def tensors_of(values):
+    """All tensors somewhere in `values`."""
+    return [value for value in tree_leaves(values) if isinstance(value, torch.Tensor)]
