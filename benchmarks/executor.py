@@ -81,12 +81,12 @@ class Operator(Watcher):
         self._velocity = -self._velocity
         self._pressed_ns = self._say(self._velocity)
         time.sleep(PRESSED_S)
-        self._say(0.0)
+        self._say(0.0, released=True)
 
-    def _say(self, velocity: float) -> int:
+    def _say(self, velocity: float, released: bool = False) -> int:
         stamp_ns = int(self.get_clock().now().nanoseconds)
         twist = np.array([velocity, 0, 0, 0, 0, 0], float)
-        self._twists.publish(convert.twist_message(stamp_ns, twist))
+        self._twists.publish(convert.twist_message(stamp_ns, twist, released))
         return stamp_ns
 
     def _on_mode(self, message: Any, info: Mapping[str, Any]) -> None:

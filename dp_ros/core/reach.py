@@ -8,6 +8,9 @@ from dp_ros.core.safety import SafetyLimits
 from dp_ros.core.stamped import ActionChunk, Array
 from dp_ros.core.stream_config import StreamConfig
 
+# What a turn may differ by, where a position may by the `step` of its limits [rad].
+TURN_STEP = 0.35
+
 
 def of_chunk(
     chunk: ActionChunk, start: Array, first: bool, config: StreamConfig
@@ -17,19 +20,40 @@ def of_chunk(
     start: where the arm is, if this is the `first` chunk, else where the plan before has it when
     this one takes over. The verdict is ACCEPTED, FAR_FROM_ARM or LEAP.
     """
-    bounds = config.limits.axes
-    ways = np.abs(np.diff([start, *chunk.waypoints], axis=0))[:, : len(bounds.low)].max(axis=1)
-    if first and ways[0] > config.first_step:
-        return Verdict.FAR_FROM_ARM, f'{ways[0]:.3f} away, {config.first_step:.3f} allowed'
+    limits, points = config.limits, np.array([start, *chunk.waypoints])
+    bounds = limits.axes
     seconds = np.diff([chunk.splice_ns, *chunk.stamps_ns]) / 1e9
+    ways = np.abs(np.diff(points, axis=0))[:, : len(bounds.low)].max(axis=1)
     allowed = bounds.step + bounds.speed.max() * seconds
+    verdict = _of_ways(ways, allowed, bounds.step, config.first_step if first else None, 'away')
+    if verdict[0] is Verdict.ACCEPTED and config.space == 'cartesian':
+        turns = _angles(points[:, 3:])
+        allowed = TURN_STEP + limits.angular_speed * seconds
+        first_turn = TURN_STEP if first else None
+        verdict = _of_ways(turns, allowed, TURN_STEP, first_turn, 'rad turned away')
+    return verdict
+
+
+def _of_ways(
+    ways: Array, allowed: Array, step: float, first: float | None, unit: str
+) -> tuple[Verdict, str]:
+    """ways, allowed: (n,), from one waypoint to the next; first: allowed before the first."""
+    if first is not None and ways[0] > first:
+        return Verdict.FAR_FROM_ARM, f'{ways[0]:.3f} {unit}, {first:.3f} allowed'
     # A policy that changes its mind may want to be elsewhere by what it moved meanwhile.
-    allowed[0] += bounds.step
+    allowed = np.array([allowed[0] + step, *allowed[1:]])
     leaps = np.flatnonzero(ways > allowed)
-    if len(leaps):
-        i = int(leaps[0])
-        return Verdict.LEAP, f'waypoint {i} is {ways[i]:.3g} away, {allowed[i]:.3g} allowed'
-    return Verdict.ACCEPTED, ''
+    if not len(leaps):
+        return Verdict.ACCEPTED, ''
+    i = int(leaps[0])
+    return Verdict.LEAP, f'waypoint {i} is {ways[i]:.3g} {unit}, {allowed[i]:.3g} allowed'
+
+
+def _angles(quaternions: Array) -> Array:
+    """Unit quaternions (n, 4) -> angles (n - 1,) [rad] from one to the next."""
+    products = np.abs(np.sum(quaternions[1:] * quaternions[:-1], axis=1))
+    angles: Array = 2 * np.arccos(np.minimum(products, 1.0))
+    return angles
 
 
 def refusal(standing: Array, state: RobotState, limits: SafetyLimits) -> str:

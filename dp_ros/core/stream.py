@@ -36,7 +36,7 @@ class CommandStream:
         self.twists: Counter[str] = Counter()
         self.twist_refusal = ''
         self._twist = Sample(-(10**18), np.zeros(6))
-        self._gives_back = False
+        self._gives_back = self._let_go = False
         self._trail = Trail(config.back_ns)
         self._stopped_ns = 0
         self._way_ns = 0
@@ -114,18 +114,24 @@ class CommandStream:
             self.mode = self.mode.after(Event.MOVED_BACK)
         return None
 
-    def teleoperate(self, twist: Sample, now_ns: int, state: RobotState) -> str:
+    def teleoperate(
+        self, twist: Sample, now_ns: int, state: RobotState, released: bool = False
+    ) -> str:
         """Follow the operator's twist (6,) [m/s, rad/s] in the base frame, or say why not.
 
         The first twist after a silence is the deadman being pressed: it takes the arm, from a
-        policy too, without a jump. Silence ends it: the arm brakes, and after a zero twist a
-        policy that was interrupted gets it back. A stop in between lasts until the next press.
+        policy too, without a jump. Silence ends it: the arm brakes. Only where the last twist says
+        that the deadman was `released`, a policy that was interrupted gets the arm back: who sent
+        the twists may be gone. A stop in between lasts until the next press.
         """
+        if released and self.mode.mode is not Mode.TELEOPERATED:
+            return ''  # nobody commands, and nobody begins to
         pressed = now_ns - self._twist.stamp_ns > self.config.twist_ns
         refusal = self._twist_refused(twist, now_ns, state, pressed)
         self.twists['refused' if refusal else 'followed'] += 1
         self.twist_refusal = refusal
         self._twist = Sample(now_ns, self._twist.value if refusal else twist.value)
+        self._let_go = released and not refusal
         if refusal:
             return refusal
         if self.mode.mode is not Mode.TELEOPERATED:
@@ -135,6 +141,9 @@ class CommandStream:
                 self._trail = Trail(self.config.back_ns)
                 self._motion = self.config.limits.standing(standing, state.joint_positions)
                 self._schedule = self._schedule.started(now_ns, standing)
+            elif not self._gives_back:
+                # What was planned before the arm was held is void: from where it is sent now.
+                self._schedule = self._schedule.started(now_ns, self._motion.setpoint)
             self._releasing = False
             self.mode = self.mode.after(Event.TAKEN_OVER)
         free = np.array(self.config.free_axes)
@@ -298,9 +307,8 @@ class CommandStream:
 
     def _operator_silent(self, now_ns: int) -> None:
         """The deadman was released, or whoever sends twists is gone."""
-        released = not self._twist.value.any()
-        if not released:
-            self.mode = self.mode.after(Event.LET_GO, 'in the midst of a motion')
+        if not self._let_go:
+            self.mode = self.mode.after(Event.LET_GO, 'twists ceased without a release')
         elif not self._gives_back:
             self.mode = self.mode.after(Event.LET_GO)
         else:

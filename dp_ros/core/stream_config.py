@@ -11,10 +11,11 @@ class StreamConfig:
     """Rules of one command stream.
 
     period_s: the control period;
-    first_step: how far [m or rad, on any axis] the first waypoint after arming may lie from where
-    the arm stands; first_chunk_ns: patience for it; patience_ns: how long one chunk may be played
-    without a next one; epoch_ns: a chunk that splices sooner than this after arming was planned
-    before it; twist_ns: how long a twist of the operator holds; twist_age_ns: how old it may be;
+    first_step: how far [m, or rad of a joint, on any axis] the first waypoint after arming may lie
+    from where the arm stands; first_chunk_ns: patience for it; patience_ns: how long one chunk may
+    be played without a next one; epoch_ns: a chunk that splices sooner than this after arming was
+    planned before it; twist_ns: how long a twist of the operator holds; twist_age_ns: how old it
+    may be;
     free_axes: the axes x y z rx ry rz that the task lets an operator move;
     lead_ns: how much sooner than due a policy's actions are sent, for an arm that lags by as much;
     unlock_ns: how long after a protective stop it may be unlocked; back_ns: how long before the

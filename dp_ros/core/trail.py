@@ -27,7 +27,12 @@ class Trail:
     points: tuple[Array, ...] = ()
 
     def seen(self, now_ns: int, point: Array) -> 'Trail':
-        """With where the arm is now; unchanged if it looked lately, or cannot tell."""
+        """With where the arm is now; unchanged if it looked lately, or cannot tell.
+
+        Where time was set back, what was seen before has no place in it any more.
+        """
+        if self.stamps_ns and now_ns < self.stamps_ns[-1]:
+            return replace(self, stamps_ns=(), points=()).seen(now_ns, point)
         if self.stamps_ns and now_ns - self.stamps_ns[-1] < self.spacing_ns:
             return self
         if not np.isfinite(point).all():

@@ -13,6 +13,8 @@ from dp_ros.core import rotations
 from dp_ros.core.stamped import ActionChunk, Array, Sample, frozen_array
 
 BASE_FRAME = 'base'
+# Of the last twist of a person who releases the deadman.
+RELEASED_FRAME = 'base/released'
 TCP_JOINT = 'tcp'
 SECOND_NS = 1_000_000_000
 
@@ -42,12 +44,17 @@ def joint_sample(message: Any, names: Sequence[str], latency_ns: int = 0) -> Sam
     return Sample(nanoseconds(message.header.stamp) - latency_ns, values)
 
 
+def releases(message: Any) -> bool:
+    """Whether a TwistStamped is the last one, since the deadman was released."""
+    return bool(message.header.frame_id == RELEASED_FRAME)
+
+
 def twist_sample(message: Any) -> Sample:
     """TwistStamped of the tool centre point in the base frame -> (6,) [m/s, rad/s].
 
     Raises MessageError for another frame, or numbers that are not finite.
     """
-    if message.header.frame_id != BASE_FRAME:
+    if message.header.frame_id not in (BASE_FRAME, RELEASED_FRAME):
         raise MessageError(
             f'expected a twist in frame {BASE_FRAME!r}; found {message.header.frame_id!r}'
         )

@@ -30,8 +30,8 @@ class ChunkEngine(ABC, Generic[P]):
     A frame that was seen before is not encoded again. All methods are called from one thread.
     noise_shape: (n, *policy.noise_shape), n samples.
 
-    device, precision: see learning/place.py. Raises what `place` raises, and ValueError where the
-    policy cannot be joined in this way.
+    device, precision: see learning/place.py; the attribute `device` is the one that was chosen.
+    Raises what `place` raises, and ValueError where the policy cannot be joined in this way.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class ChunkEngine(ABC, Generic[P]):
     ) -> None:
         self._place = place(device, precision)
         self._device = self._place.device
+        self.device = device or str(self._device)
         self.transition = _chosen(transition, policy)
         self._policy = policy.to(self._device).eval()
         self.noise_shape = (self.transition.samples, *policy.noise_shape)

@@ -115,9 +115,9 @@ class ArmLoop:
         """A chunk of the policy."""
         self._requests.put(lambda: self._do_offer(chunk, transport_ms))
 
-    def teleoperate(self, twist: Sample) -> None:
-        """A twist of the operator."""
-        self._requests.put(lambda: self._do_teleoperate(twist))
+    def teleoperate(self, twist: Sample, released: bool) -> None:
+        """A twist of the operator, the last one if the deadman was released."""
+        self._requests.put(lambda: self._do_teleoperate(twist, released))
 
     def refuse(self, text: str) -> None:
         """A message that could not be read as a chunk."""
@@ -221,8 +221,8 @@ class ArmLoop:
         mode = self.stream.mode.mode
         future.set_result((mode not in COMMANDED, f'the arm is {mode.value}'))
 
-    def _do_teleoperate(self, twist: Sample) -> None:
-        self.stream.teleoperate(twist, self._now_ns(), self.state)
+    def _do_teleoperate(self, twist: Sample, released: bool) -> None:
+        self.stream.teleoperate(twist, self._now_ns(), self.state, released)
 
     def _do_offer(self, chunk: ActionChunk, transport_ms: float) -> None:
         now = self._now_ns()

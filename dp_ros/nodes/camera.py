@@ -1,9 +1,5 @@
 """A camera as a process: its frames and its calibration, on the topics of realsense-ros."""
 
-import os
-import signal
-import traceback
-
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
@@ -12,6 +8,7 @@ from dp_ros.nodes import images, process, topics
 from dp_ros.nodes.camera_drivers import make_camera
 from dp_ros.nodes.camera_loop import SILENT_S, CameraLoop, CameraState
 from dp_ros.nodes.camera_messages import camera_info_message
+from dp_ros.nodes.crash import end_process
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
 from dp_ros.robot import CameraSettings, load_robot
@@ -128,9 +125,7 @@ class CameraNode(LifecycleNode):
         """The reading thread failed: end the process, so that nobody takes it for a camera."""
         if not self.context.ok():
             return  # it published while the process was ending
-        trace = ''.join(traceback.format_exception(error))
-        self.get_logger().fatal(f'reading the camera failed, the process ends:\n{trace}')
-        os.kill(os.getpid(), signal.SIGINT)
+        end_process(self, 'reading the camera failed', error)
 
     def _report(self) -> None:
         name, loop = f'camera/{self._camera}', self._loop

@@ -15,7 +15,7 @@ from trajectory_msgs.msg import (
 )
 
 from dp_ros.core.stamped import ActionChunk, Array
-from dp_ros.data.messages import BASE_FRAME, SECOND_NS, TCP_JOINT
+from dp_ros.data.messages import BASE_FRAME, RELEASED_FRAME, SECOND_NS, TCP_JOINT
 
 
 def time_message(stamp_ns: int) -> Time:
@@ -44,11 +44,15 @@ def joint_message(
     return message
 
 
-def twist_message(stamp_ns: int, twist: Array) -> TwistStamped:
-    """Twist (6,) linear [m/s], angular [rad/s] in the base frame -> TwistStamped."""
+def twist_message(stamp_ns: int, twist: Array, released: bool = False) -> TwistStamped:
+    """Twist (6,) linear [m/s], angular [rad/s] in the base frame -> TwistStamped.
+
+    released: the deadman is let go, and no twist follows. A zero twist alone does not say so: it
+    is also that of a person who holds the deadman and keeps the arm where it is.
+    """
     message = TwistStamped()
     message.header.stamp = time_message(stamp_ns)
-    message.header.frame_id = BASE_FRAME
+    message.header.frame_id = RELEASED_FRAME if released else BASE_FRAME
     linear, angular = message.twist.linear, message.twist.angular
     linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = map(float, twist)
     return message

@@ -2,9 +2,7 @@
 
 import faulthandler
 import os
-import signal
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +13,7 @@ from std_msgs.msg import String
 
 from dp_ros.core.chunk import Verdict
 from dp_ros.core.mode import Event, ModeState
-from dp_ros.core.robot import Command
+from dp_ros.core.robot import ArmStatus, Command
 from dp_ros.core.stamped import ActionChunk
 from dp_ros.core.stream import CommandStream
 from dp_ros.data import messages
@@ -25,6 +23,7 @@ from dp_ros.hardware.dry import DryArm
 from dp_ros.nodes import convert, executor_report, process, realtime, topics
 from dp_ros.nodes.arm_loop import ArmLoop, Offer, Tick
 from dp_ros.nodes.clocks import ClockCheck
+from dp_ros.nodes.crash import end_process
 from dp_ros.nodes.driver_watch import EXIT_BROKEN, DriverWatch
 from dp_ros.nodes.dry_arm import recorded_arm
 from dp_ros.nodes.executor_report import LEVELS
@@ -81,8 +80,7 @@ class ExecutorNode(LifecycleNode):
         try:
             self._task, self._robot = load_task(self._task_file), self._load_robot()
             self._ask_for_realtime()
-            self._arm = self._make_arm()
-            self._arm.connect()
+            self._arm = self._connected_arm()
         except ValueError as error:
             self.hopeless = str(error)
             return self._failed(self.hopeless)
@@ -163,6 +161,15 @@ class ExecutorNode(LifecycleNode):
             for sentence in self._granted.refused:
                 self.get_logger().info(sentence)
 
+    def _connected_arm(self) -> Arm:
+        arm = self._make_arm()
+        try:
+            arm.connect()
+        except ArmError:
+            arm.close()  # it may have got half way, and the next try makes another one
+            raise
+        return arm
+
     def _make_arm(self) -> Arm:
         if not self._dry_run:
             return make_arm(self._robot)
@@ -223,7 +230,7 @@ class ExecutorNode(LifecycleNode):
         if self._loop is None:
             return
         try:
-            self._loop.teleoperate(messages.twist_sample(message))
+            self._loop.teleoperate(messages.twist_sample(message), messages.releases(message))
         except messages.MessageError as error:
             # Not followed: to the arm it is silence.
             self.get_logger().warning(str(error), throttle_duration_sec=5.0)
@@ -271,7 +278,8 @@ class ExecutorNode(LifecycleNode):
         if self._ticks % self._every:
             return
         state, now = tick.state, tick.now_ns
-        if self._measured_out:
+        # On a lost link the state is an old one, and silence says so: a stamp of now would not.
+        if self._measured_out and state.status is not ArmStatus.LINK_LOST:
             joints, pose, wrench = self._measured_out
             names, positions = self._robot.arm.joints, state.joint_positions
             joints.publish(convert.joint_message(now, names, positions, state.joint_velocities))
@@ -281,8 +289,9 @@ class ExecutorNode(LifecycleNode):
             self._command_out.publish(self._command_message(now, tick.command))
 
     def _on_offer(self, offer: Offer) -> None:
-        if self._loop is not None and offer.verdict is Verdict.ACCEPTED:
-            ahead = self._loop.stream.ahead(offer.received_ns)
+        loop = self._loop  # the main thread may take it away
+        if loop is not None and offer.verdict is Verdict.ACCEPTED:
+            ahead = loop.stream.ahead(offer.received_ns)
             if ahead is not None:
                 self._schedule_out.publish(self._schedule_message(ahead))
         sent_ns = offer.chunk.splice_ns - self._robot.lead_ns
@@ -302,9 +311,7 @@ class ExecutorNode(LifecycleNode):
             self.get_logger().fatal(f'{error}; the executor ends, to be started anew')
             sys.stderr.flush()
             os._exit(EXIT_BROKEN)
-        trace = ''.join(traceback.format_exception(error))
-        self.get_logger().fatal(f'the control loop failed, the executor ends:\n{trace}')
-        os.kill(os.getpid(), signal.SIGINT)
+        end_process(self, 'the control loop failed', error)
 
     def _on_stuck(self, reason: str) -> None:
         """The control thread hangs in the driver: this is told by the thread that watches it."""

@@ -19,7 +19,10 @@ LEVELS = {
 
 def values(loop: ArmLoop) -> dict[str, Any]:
     """Mode, what the controller reports now, and all counters."""
-    stream, state, losses = loop.stream, loop.state, dict(loop.link_losses)
+    stream, state = loop.stream, loop.state
+    # Copies: the control thread may count something new meanwhile.
+    losses, twists = dict(loop.link_losses), dict(stream.twists)
+    verdicts, limited = dict(stream.verdicts), dict(stream.limited)
     return {
         'mode': stream.mode.mode.value,
         'controller': ', '.join(filter(None, (state.status.value, state.detail))),
@@ -31,8 +34,8 @@ def values(loop: ArmLoop) -> dict[str, Any]:
         'reconnect_tries': loop.recovery.tries,
         'reconnects': loop.recovery.reconnects,
         **loop.statistics(),
-        **{f'twists_{name}': count for name, count in stream.twists.items()},
+        **{f'twists_{name}': count for name, count in twists.items()},
         'twist_refusal': stream.twist_refusal,
-        **{f'chunks_{name}': count for name, count in stream.verdicts.items()},
-        **{f'limited_{name}': count for name, count in stream.limited.items()},
+        **{f'chunks_{name}': count for name, count in verdicts.items()},
+        **{f'limited_{name}': count for name, count in limited.items()},
     }

@@ -24,6 +24,7 @@ from dp_ros.learning.graph_cache import GraphCache
 from dp_ros.learning.planner import Planner, receding_horizon, stop_and_wait
 from dp_ros.learning.transition import TRANSITIONS
 from dp_ros.nodes import convert, topics
+from dp_ros.nodes.crash import end_process
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.observation import ObservationNode
 from dp_ros.nodes.parameters import declare
@@ -119,6 +120,7 @@ class InferenceNode(LifecycleNode):
         self._values = {
             'identity': loaded.identity,
             'transition': transition,
+            'device': self._engine.device,
             'precision': self._precision,
             'wait': self._wait,
             'added_latency_ms': self._added_ms,
@@ -129,7 +131,7 @@ class InferenceNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the planning thread."""
         self._stopping = False
-        self._worker = threading.Thread(target=self._plan_forever, name='planning', daemon=True)
+        self._worker = threading.Thread(target=self._plan_guarded, name='planning', daemon=True)
         self._worker.start()
         self._observation.on_sample = self._on_sample
         return TransitionCallbackReturn.SUCCESS
@@ -217,6 +219,13 @@ class InferenceNode(LifecycleNode):
             self._wake.notify()
 
     # The planning thread.
+
+    def _plan_guarded(self) -> None:
+        try:
+            self._plan_forever()
+        except BaseException as error:
+            if self.context.ok():  # else it published while the process was ending
+                end_process(self, 'planning failed', error)
 
     def _plan_forever(self) -> None:
         while not self._stopping:

@@ -130,7 +130,8 @@ class TeleopNode(LifecycleNode):
     def _publish(self) -> None:
         twist = self._operator.tick(self._now_ns())
         if twist is not None:
-            self._twist_out.publish(convert.twist_message(twist.stamp_ns, twist.value))
+            released = not self._operator.pressed and not self._operator.must_release
+            self._twist_out.publish(convert.twist_message(twist.stamp_ns, twist.value, released))
             if self._operator.must_release:
                 # The deadman was not let go: the input is lost, and no policy shall go on.
                 self._hold.call_async(Trigger.Request())

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dp_ros import paths
+from dp_ros.core import rotations
 from dp_ros.core.chunk import Verdict
 from dp_ros.core.mode import Mode
 from dp_ros.core.robot import ArmStatus, RobotState
@@ -223,6 +224,46 @@ def test_a_first_waypoint_far_away_is_refused_and_the_arm_holds(task):
     near = bench.chunk(speed=0.0)
     near.waypoints[:, 1] += 0.049
     assert bench.stream.offer(near, bench.now) is Verdict.ACCEPTED
+
+
+def turned(points, angle):
+    """Poses turned by `angle` about an axis of the base."""
+    turn = rotations.quaternion_from_rotation_vector(np.array([0.0, angle, 0.0]))
+    points[:, 3:] = rotations.quaternion_multiply(turn, points[:, 3:])
+
+
+@pytest.mark.parametrize('angle', [np.pi / 2, -0.36, 0.34])
+def test_a_first_waypoint_turned_far_away_is_refused_and_the_arm_holds(angle):
+    """As by quaternions in another order, or poses of another frame of the tool."""
+    bench = Bench()
+    bench.arm()
+    bench.tick(10)
+    chunk = bench.chunk(speed=0.0)
+    turned(chunk.waypoints, angle)
+    far = abs(angle) > 0.35
+    assert bench.stream.offer(chunk, bench.now) is (
+        Verdict.FAR_FROM_ARM if far else Verdict.ACCEPTED
+    )
+    if far:
+        assert bench.mode is Mode.HOLDING
+        assert f'{abs(angle):.3f} rad turned away, 0.350 allowed' in bench.stream.mode.reason
+
+
+@pytest.mark.parametrize('row', [0, 3])
+def test_a_chunk_whose_turn_leaps_is_refused_and_the_arm_holds(row):
+    bench = Bench().moving()
+    leaping = bench.chunk(speed=0.1)
+    turned(leaping.waypoints[row:], np.pi / 2)
+    assert bench.stream.offer(leaping, bench.now) is Verdict.LEAP
+    assert bench.mode is Mode.HOLDING
+    assert f'waypoint {row} is 1.57 rad turned away' in bench.stream.mode.reason
+
+
+def test_a_quaternion_and_its_opposite_are_no_turn():
+    bench = Bench().moving()
+    chunk = bench.chunk(speed=0.1)
+    chunk.waypoints[2:, 3:] *= -1
+    assert bench.stream.offer(chunk, bench.now) is Verdict.ACCEPTED
 
 
 def test_only_the_first_waypoint_is_held_to_the_first_step():

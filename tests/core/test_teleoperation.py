@@ -28,6 +28,10 @@ class Teleop(Bench):
         sample = Sample(self.now - age_ns, np.array(values, float))
         return self.stream.teleoperate(sample, self.now, self.state)
 
+    def release(self):
+        """The deadman is let go."""
+        return self.stream.teleoperate(Sample(self.now, np.zeros(6)), self.now, self.state, True)
+
     def move(self, values, seconds, every=2):
         for i in range(round(seconds * 1e9 / PERIOD_NS)):
             if i % every == 0:
@@ -94,7 +98,7 @@ def test_taking_over_from_the_policy_and_giving_back_is_without_a_jump():
     assert bench.mode is Mode.POLICY
     bench.move((0, 0.1, 0, 0, 0, 0), 0.5)
     assert bench.mode is Mode.TELEOPERATED
-    bench.move(STILL, 0.05)
+    assert bench.release() == ''
     bench.tick(20)
     assert bench.mode is Mode.POLICY
     assert 'gave back' in bench.stream.mode.reason
@@ -110,7 +114,7 @@ def test_a_policy_whose_clock_differs_meanwhile_is_not_given_the_arm_back():
     bench.move((0, 0.1, 0, 0, 0, 0), 0.2)
     bench.stream.clocks_differ('by an hour')
     assert bench.mode is Mode.TELEOPERATED
-    bench.move(STILL, 0.05)
+    bench.release()
     bench.tick(20)
     assert bench.mode is Mode.HOLDING
 
@@ -122,7 +126,7 @@ def test_chunks_planned_before_the_hand_back_are_refused():
     bench.stream.offer(bench.chunk(), bench.now)
     bench.move(ALONG_X, 0.2)
     assert bench.stream.offer(bench.chunk(), bench.now).name == 'NOT_ARMED'
-    bench.move(STILL, 0.05)
+    bench.release()
     while bench.mode is Mode.TELEOPERATED:
         bench.tick()
     assert bench.stream.offer(bench.chunk(ahead_ns=20 * MS), bench.now).name == 'OLD_EPOCH'
@@ -130,15 +134,49 @@ def test_chunks_planned_before_the_hand_back_are_refused():
     assert bench.stream.offer(bench.chunk(ahead_ns=60 * MS), bench.now).name == 'ACCEPTED'
 
 
-def test_an_operator_lost_in_motion_does_not_give_back():
+@pytest.mark.parametrize('last', [ALONG_X, STILL], ids=['in motion', 'standing'])
+def test_an_operator_who_is_lost_does_not_give_back(last):
+    """Who holds the deadman and keeps the arm where it is has not released it."""
     bench = Teleop()
-    bench.arm()
-    bench.tick(10)
-    bench.stream.offer(bench.chunk(), bench.now)
-    bench.move(ALONG_X, 0.3)
+    bench.moving()
+    bench.move(last, 0.3)
     bench.tick(30)
     assert bench.mode is Mode.HOLDING
-    assert 'in the midst of a motion' in bench.stream.mode.reason
+    assert 'twists ceased without a release' in bench.stream.mode.reason
+
+
+def test_an_operator_whose_twists_come_too_late_does_not_give_back():
+    bench = Teleop()
+    bench.moving()
+    bench.move(STILL, 0.1)
+    for _ in range(30):
+        assert 'ms old' in bench.twist(STILL, age_ns=500 * MS)
+        bench.tick()
+    assert bench.mode is Mode.HOLDING
+
+
+@pytest.mark.parametrize('held', [False, True])
+def test_a_release_that_comes_late_takes_nobody_the_arm(held):
+    bench = Teleop()
+    bench.moving()
+    if held:
+        bench.stream.hold('by service')
+    before = bench.mode
+    assert bench.release() == ''
+    assert bench.mode is before
+
+
+@pytest.mark.parametrize('away', [STILL, (-0.1, 0, 0, 0, 0, 0)], ids=['standing', 'moving away'])
+def test_what_was_planned_before_a_hold_is_void_for_the_operator(away):
+    """The deadman frees the arm from a plan that went wrong; it does not go on with it."""
+    bench = Teleop()
+    bench.moving(0.1)
+    bench.stream.hold('by service')
+    bench.tick(60)  # the plan would be 5 cm further by now, and has some way to go
+    at = bench.at[0]
+    bench.move(away, 0.3)
+    assert bench.mode is Mode.TELEOPERATED
+    assert bench.at[0] <= at + 1e-6
 
 
 def test_a_policy_that_died_meanwhile_does_not_get_the_arm_back():
@@ -149,7 +187,7 @@ def test_a_policy_that_died_meanwhile_does_not_get_the_arm_back():
     bench.move(ALONG_X, 0.2)
     bench.stream.policy_lost('killed')
     assert bench.mode is Mode.TELEOPERATED
-    bench.move(STILL, 0.05)
+    bench.release()
     bench.tick(30)
     assert bench.mode is Mode.HOLDING
 

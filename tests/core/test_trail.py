@@ -39,6 +39,15 @@ def test_a_place_that_is_none_is_not_remembered():
     assert trail.seen(60 * MS, pose(np.nan)) is trail
 
 
+def test_after_time_was_set_back_nothing_from_before_is_remembered():
+    """Otherwise it would remember nothing new until that time, and lead back to an old place."""
+    trail = walked()
+    for i in range(5):
+        trail = trail.seen(i * 60 * MS - 30_000 * MS, pose(0.5))
+    assert len(trail.points) == 5
+    assert all(point[0] == 0.5 for point in trail.points)
+
+
 def test_without_a_trail_or_a_distance_there_is_no_way():
     assert Trail().way_back(pose(0.0), 0, 0.05, 0.2) is None
     assert Trail().seen(0, pose(0.0)).way_back(pose(0.0), 100 * MS, 0.05, 0.2) is None

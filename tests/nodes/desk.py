@@ -27,6 +27,14 @@ class Heard:
     now_ns: int
     stamp_ns: int
     twist: np.ndarray
+    released: bool
+
+    @classmethod
+    def of(cls, message):
+        """A message that came just now."""
+        sample = messages.twist_sample(message)
+        value, released = np.array(sample.value), messages.releases(message)
+        return cls(time.monotonic(), time.time_ns(), sample.stamp_ns, value, released)
 
     @property
     def still(self):
@@ -51,11 +59,7 @@ class Desk:
         self.stamped = node.create_publisher(TwistStamped, '/twist', 10)
 
     def _on_twist(self, message):
-        assert message.header.frame_id == 'base'
-        sample = messages.twist_sample(message)
-        self.heard.append(
-            Heard(time.monotonic(), time.time_ns(), sample.stamp_ns, np.array(sample.value))
-        )
+        self.heard.append(Heard.of(message))
 
     def run(self, seconds, say=None, every_s=0.05):
         """Spin for `seconds`, calling `say()` every `every_s`; what was heard meanwhile."""

@@ -1,6 +1,8 @@
 """From streams to chunks through a policy that sees, in one process."""
 
 import itertools
+import os
+import signal
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from dp_ros.data import messages
 from dp_ros.learning import checkpoint
 from dp_ros.learning.policy import DiffusionPolicy
 from dp_ros.learning.recipe import Recipe
-from dp_ros.nodes import topics
+from dp_ros.nodes import crash, topics
 from dp_ros.nodes.inference import InferenceNode
 from dp_ros.nodes.observation import ObservationNode
 from dp_ros.paths import share
@@ -128,6 +130,22 @@ def test_a_plan_that_is_played_is_withdrawn_when_a_camera_is_silent(domain, mode
         streams.run(until=lambda: not heard[-1].points)
         streams.run(0.5)
         assert sum(not message.points for message in heard) == 1
+
+
+def test_a_plan_that_raises_ends_the_process_to_be_started_anew(domain, model, monkeypatch):
+    """Otherwise the node would report itself as warm for ever, and the arm would hold."""
+    killed = []
+    monkeypatch.setattr(crash.os, 'kill', lambda pid, number: killed.append((pid, number)))
+
+    def failing(*_):
+        raise RuntimeError('CUDA error: an illegal memory access was encountered')
+
+    with planning(domain, model) as ([_, inference], streams):
+        inference._engine.predict = failing
+        commanded(streams, inference)
+        streams.run(until=lambda: killed)
+        inference._worker.join(timeout=5)
+        assert killed == [(os.getpid(), signal.SIGINT)]
 
 
 def test_black_frames_stop_the_plans_and_are_named(domain, model):

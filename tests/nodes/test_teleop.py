@@ -65,6 +65,7 @@ def test_letting_go_is_told_once_and_then_there_is_silence(desk_of):
     heard = desk.run(0.35, desk.let_go)
     assert sum(one.still for one in heard) == 1
     assert heard[-1].still
+    assert [one.released for one in heard] == [False] * (len(heard) - 1) + [True]
     assert heard[-1].time_s - released_s < 0.04 + desk.stall_s
     assert desk.run(0.2) == []
 
@@ -78,6 +79,7 @@ def test_silence_is_told_once_and_the_deadman_must_be_pressed_anew(desk_of):
     heard = desk.run(0.35)
     assert sum(one.still for one in heard) == 1
     assert heard[-1].still
+    assert not any(one.released for one in heard)
     assert TIMEOUT_S - 0.01 < heard[-1].time_s - silent_s < TIMEOUT_S + 0.02 + desk.stall_s
     assert (heard[-1].now_ns - heard[-1].stamp_ns) / 1e9 < 0.02 + desk.stall_s
     # Still held when the topic comes back: nothing, and the person is told what to do.

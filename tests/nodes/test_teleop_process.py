@@ -9,11 +9,9 @@ import sys
 import termios
 import time
 
-import numpy as np
 import pytest
 from sensor_msgs.msg import Joy
 
-from dp_ros.data import messages
 from dp_ros.nodes import convert, topics
 from dp_ros.ros_process import Process
 from dp_ros.running import running
@@ -32,10 +30,7 @@ class Listener:
         self.joy = topics.JOY.publisher(node)
 
     def _on_twist(self, message):
-        sample = messages.twist_sample(message)
-        self.heard.append(
-            Heard(time.monotonic(), time.time_ns(), sample.stamp_ns, np.array(sample.value))
-        )
+        self.heard.append(Heard.of(message))
 
     @property
     def quiet_s(self):

@@ -31,7 +31,7 @@ class Operator:
             time.sleep(1 / 30)
 
     def let_go(self):
-        self.move(0, 0, 0.001)
+        self._out.publish(convert.twist_message(time.time_ns(), np.zeros(6), released=True))
 
 
 def steps(commands):
@@ -62,6 +62,20 @@ def test_a_person_moves_the_arm_and_silence_stops_it(domain, tmp_path):
         ]
         # 0.2 s is the goal; two noisy cores get a little more.
         assert moving[-1] - silent < 0.3
+
+
+def test_whose_twists_cease_does_not_give_the_arm_back(domain, tmp_path):
+    """The teleop node is killed while a person holds the arm where it is."""
+    cell = bringup.simulated_cell(bringup.shipped('state'), address=free_address())
+    with graph_of(cell, domain, tmp_path) as (_, observer):
+        start_policy(observer)
+        operator = Operator(observer)
+        operator.move(0.0, 0.0, 0.5)
+        assert observer.mode == 'teleoperated'
+        observer.wait_for(lambda: observer.mode == 'holding', 2, 'the arm holds')
+        time.sleep(1.0)
+        assert observer.mode == 'holding'
+        assert 'ceased without a release' in observer.statuses['executor/mode']
 
 
 def test_a_person_interrupts_the_policy_and_gives_back(domain, tmp_path):
