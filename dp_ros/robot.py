@@ -241,7 +241,7 @@ class Robot(yamlfile.Settings):
         return round(self.latencies_s.get(topic, 0.0) * 1e9)
 
     def require_cameras(self, task: Task, origin: str) -> None:
-        """Raise ValueError unless the cameras that `task` sees are here, at its frame size."""
+        """Raise ValueError unless the cameras that `task` sees are here, at its size and rate."""
         wanted = [stream.name for stream in task.cameras]
         missing = [name for name in wanted if name not in self.cameras]
         if missing:
@@ -256,6 +256,12 @@ class Robot(yamlfile.Settings):
                 raise ValueError(
                     f'camera {stream.name!r}: {origin} sets {camera.width} x {camera.height} '
                     f'pixels, task {task.name!r} expects {stream.width} x {stream.height}'
+                )
+            if camera.rate_hz != stream.rate_hz:
+                raise ValueError(
+                    f'camera {stream.name!r}: {origin} sets {camera.rate_hz} Hz, task '
+                    f'{task.name!r} expects {stream.rate_hz:g} Hz: say rate_hz: {camera.rate_hz} '
+                    f'of the stream in the task, or change it in the robot file'
                 )
 
     def stream(self, task: Task, kinematics: Kinematics | None = None) -> StreamConfig:

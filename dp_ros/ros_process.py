@@ -154,6 +154,11 @@ def security(keystore: Path) -> dict[str, str]:
     }
 
 
+def shared_domain() -> int:
+    """The ROS domain of what runs already: the user's own if set, else ROS's default."""
+    return int(os.environ.get('ROS_DOMAIN_ID', 0))
+
+
 def free_domain() -> int:
     """The ROS domain to use: the user's own if set, else a random one: graphs must not mix."""
     # 101 domains are free of port conflicts on every system (ROS 2, "The ROS_DOMAIN_ID").

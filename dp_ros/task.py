@@ -302,7 +302,7 @@ class Task(yamlfile.Settings):
 
     def difference(self, other: 'Task') -> str | None:
         """The first field in which `other` differs, with both values; None when they agree."""
-        return _first_difference(self.model_dump(), other.model_dump(), '')
+        return first_difference(self.model_dump(), other.model_dump())
 
 
 def load_task(path: Path | str) -> Task:
@@ -332,11 +332,12 @@ def _check_components(names: tuple[str, ...]) -> None:
         raise ValueError(f'unknown pose components {unknown}; valid: {", ".join(POSE_COMPONENTS)}')
 
 
-def _first_difference(mine: object, theirs: object, place: str) -> str | None:
+def first_difference(mine: object, theirs: object, place: str = '') -> str | None:
+    """Where two trees of dicts and lists differ first, and in what; None when they agree."""
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in [*mine, *(k for k in theirs if k not in mine)]:
             inner = f'{place}.{key}' if place else str(key)
-            found = _first_difference(mine.get(key), theirs.get(key), inner)
+            found = first_difference(mine.get(key), theirs.get(key), inner)
             if found:
                 return found
         return None
@@ -346,6 +347,6 @@ def _first_difference(mine: object, theirs: object, place: str) -> str | None:
         and len(mine) == len(theirs)
     ):
         pairs = enumerate(zip(mine, theirs, strict=True))
-        found_all = (_first_difference(a, b, f'{place}[{i}]') for i, (a, b) in pairs)
+        found_all = (first_difference(a, b, f'{place}[{i}]') for i, (a, b) in pairs)
         return next((found for found in found_all if found), None)
     return None if mine == theirs else f'{place}: {mine!r} against {theirs!r}'

@@ -209,6 +209,13 @@ def test_frames_of_another_size_than_the_tasks_are_refused_with_both_sizes():
     assert "camera 'wrist': cell.yaml" in str(caught.value)
 
 
+def test_a_rate_of_a_camera_that_is_not_the_tasks_is_refused_with_both():
+    """Half of the frames would count as missing, or windows would not wait for theirs."""
+    robot = yamlfile.parse(Robot, changed(('cameras', 'wrist', 'rate_hz'), 15), 'cell.yaml')
+    with pytest.raises(ValueError, match=r"'wrist': cell.yaml sets 15 Hz, .* expects 30 Hz: say"):
+        robot.require_cameras(EYES, 'cell.yaml')
+
+
 def test_latencies_are_whole_nanoseconds_and_0_where_none_is_given():
     content = changed(('latencies_s',), {'/tcp_pose': 0.0123456789})
     robot = yamlfile.parse(Robot, content, 'cell.yaml')

@@ -1,5 +1,6 @@
 """Commands on bags: replay, look at, repair."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,16 @@ bag = typer.Typer(help='Recorded episodes: look at, repair.', no_args_is_help=Tr
 app.add_typer(bag, name='bag')
 
 
+LIVE_ALONE = ('robot', 'speed')
+LOCKSTEP_ALONE = (
+    'seed', 'processing_ms', 'latency_ms', 'jitter_ms', 'drop', 'reference', 'update_reference',
+    'tolerance', 'max_error', 'allow_refusals',
+)  # fmt: skip
+
+
 @app.command()
 def replay(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar='BAG', help='Folder of a bag.')],
     lockstep: Annotated[
         bool, typer.Option('--lockstep', help='No ROS and no clock: the same bytes each time.')
@@ -60,6 +69,7 @@ def replay(
     """Replay a bag: live through its topics, or in lock-step against a checkpoint."""
     if checkpoint is None:
         raise ValueError('replay needs a policy: --checkpoint FOLDER, as models/pusht_cell')
+    _refuse_given(context, LIVE_ALONE if lockstep else LOCKSTEP_ALONE, lockstep)
     if not lockstep:
         from dp_ros.commands import replay_live
 
@@ -77,6 +87,19 @@ def replay(
         reference, update_reference, tolerance, max_error, allow_refusals
     )
     command.run(folder, checkpoint, declared, judgement, out, console)
+
+
+def _refuse_given(context: typer.Context, names: Sequence[str], lockstep: bool) -> None:
+    """Raise ValueError where an option of `names` was given: it would do nothing."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == 'COMMANDLINE':
+            option = f'--{name.replace("_", "-")}'
+            raise ValueError(
+                f'{option} does nothing with --lockstep; leave one of them out'
+                if lockstep
+                else f'{option} does nothing without --lockstep; add that, or leave {option} out'
+            )
 
 
 @bag.command('info')

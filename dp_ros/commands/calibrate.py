@@ -14,7 +14,7 @@ from dp_ros import bringup
 from dp_ros.commands import robot_edit
 from dp_ros.commands.demo import free_address
 from dp_ros.robot import Robot, load_robot
-from dp_ros.ros_process import free_domain
+from dp_ros.ros_process import free_domain, shared_domain
 from dp_ros.running import running
 
 START_S = 60.0
@@ -88,7 +88,8 @@ def servo(
             robot.resolve(), settings, figures, seconds, address, attach,
             wanted.lookahead_s, wanted.gain,
         )  # fmt: skip
-        with running(graph, out / f'logs_{number}', free_domain()) as processes:
+        domain = shared_domain() if attach else free_domain()
+        with running(graph, out / f'logs_{number}', domain) as processes:
             processes.wait(START_S + seconds)
         found.append(Measured(wanted, json.loads(figures.read_text(encoding='utf-8'))))
     console.print(table(found))

@@ -11,7 +11,7 @@ from dp_ros import bringup
 from dp_ros.commands import robot_edit
 from dp_ros.commands.demo import free_address
 from dp_ros.robot import Robot, load_robot
-from dp_ros.ros_process import free_domain
+from dp_ros.ros_process import free_domain, shared_domain
 from dp_ros.running import running
 
 START_S = 60.0
@@ -36,7 +36,8 @@ def run(robot: Path, out: Path, seconds: float, attach: bool, dry: bool, console
         f'the arm at {address} is about to move its tip by 3 cm around where it stands, for '
         f'{seconds:.0f} s; cameras: {", ".join(settings.cameras)}'
     )
-    with running(graph, out / 'logs', free_domain()) as processes:
+    domain = shared_domain() if attach else free_domain()
+    with running(graph, out / 'logs', domain) as processes:
         processes.wait(START_S + seconds)
     found = json.loads(figures.read_text(encoding='utf-8'))
     console.print(table(found, settings))

@@ -20,7 +20,7 @@ from dp_ros.commands import record_line
 from dp_ros.commands.ending import Ending, asked_to_end
 from dp_ros.commands.terminal_keys import key_by_key
 from dp_ros.robot import load_robot
-from dp_ros.ros_process import environment
+from dp_ros.ros_process import environment, shared_domain
 from dp_ros.running import Graph, GraphError, last_words, running
 from dp_ros.task import load_task
 
@@ -60,7 +60,7 @@ def run(
     nominal = record_line.nominal_rates(settings, cell)
     parameters = {**vars(choices), 'revision': revision()}
     # A recorder joins a graph that runs already: in the domain that ROS programs use by default.
-    domain = int(os.environ.get('ROS_DOMAIN_ID', 0))
+    domain = shared_domain()
     os.environ.update(environment())
     from dp_ros.nodes.record_console import connected
 

@@ -9,7 +9,7 @@ from rich.live import Live
 
 from dp_ros.commands.ending import asked_to_end
 from dp_ros.commands.top_page import page
-from dp_ros.ros_process import environment
+from dp_ros.ros_process import environment, shared_domain
 
 # Each node has spoken at least once.
 LISTEN_S = 3.0
@@ -22,7 +22,7 @@ def run(once: bool, seconds: float | None, console: Console) -> None:
     Raises ValueError where nobody speaks.
     """
     # It looks at a graph that runs already: in the domain that ROS programs use by default.
-    domain = int(os.environ.get('ROS_DOMAIN_ID', 0))
+    domain = shared_domain()
     os.environ.update(environment())
     from dp_ros.nodes.top import connected
 

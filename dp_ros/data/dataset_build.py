@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from dp_ros.data import dataset_part, replay_buffer
 from dp_ros.data.dataset_part import BLOCK, OPERATOR, STAMP, STEPS, Choices, Job, Part
 from dp_ros.data.frames import FrameStore
+from dp_ros.data.provenance import PROVENANCE
 from dp_ros.data.replay_buffer import DatasetError, StoreWriter
 from dp_ros.data.task_pools import Pool, PoolError
 from dp_ros.task import Task
-
-PROVENANCE = 'provenance'
-"""Attribute of a set: which bag each of its episodes came from, and what was left out."""
 
 
 def parts_folder(out: Path) -> Path:

@@ -89,7 +89,8 @@ def write_settings(folder: Path, into: Path) -> tuple[Path, Path]:
 def find_episodes(paths: Iterable[Path]) -> list[Path]:
     """The bags among `paths` and in folders among them, each once; those in a trash are left out.
 
-    Raises BagError where a path is, or holds, no bag.
+    Raises BagError where a path is, or holds, no bag; and where others lie deeper in it, which
+    nobody would miss.
     """
     found: list[Path] = []
     for path in paths:
@@ -100,12 +101,22 @@ def find_episodes(paths: Iterable[Path]) -> list[Path]:
                 f'{path} is no bag and holds none; expected a folder with {METADATA} or a .mcap '
                 f'file, or a folder of such folders'
             )
+        for folder in inside:
+            if not _is_bag(path) and folder.name != TRASH and _holds_bags(folder):
+                raise BagError(
+                    f'{folder} holds bags, too, and only those directly in {path} would be taken: '
+                    f'give both folders, or {path}/episode_* for those alone'
+                )
         found += bags
     return list({bag.resolve(): bag for bag in found}.values())
 
 
 def _is_bag(path: Path) -> bool:
     return path.is_dir() and ((path / METADATA).exists() or any(path.glob('*.mcap')))
+
+
+def _holds_bags(folder: Path) -> bool:
+    return folder.is_dir() and not _is_bag(folder) and any(map(_is_bag, folder.iterdir()))
 
 
 def next_folder(root: Path) -> Path:

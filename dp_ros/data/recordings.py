@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dp_ros.data import replay_buffer
 from dp_ros.data.frames import FrameStore, HeldFrames
+from dp_ros.data.provenance import require_rows
 from dp_ros.data.replay_buffer import DatasetError, Episode
 from dp_ros.task import Task
 
@@ -44,6 +45,7 @@ def read(
                 f'{path} has {columns[0]} state and {columns[1]} action columns; task '
                 f'{task.name!r} expects {task.observation_dim} and {task.action_dim}'
             )
+        require_rows(path, task)
         before = episodes[-1].start + len(episodes[-1]) if episodes else 0
         episodes += [replace(episode, start=before + episode.start) for episode in found]
         length = sum(map(len, found))

@@ -63,6 +63,19 @@ def test_a_reference_is_written_only_when_asked_for_and_a_regression_is_shown(
     assert reference.read_bytes() == kept
 
 
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        (('--max-error', '10'), '--max-error does nothing without --lockstep'),
+        (('--reference', 'golden.json'), '--reference does nothing without --lockstep'),
+        (('--lockstep', '--robot', 'my.yaml'), '--robot does nothing with --lockstep'),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(fails, tmp_path, given, expected):
+    """A gate that says nothing would pass."""
+    assert expected in fails('replay', tmp_path, '--checkpoint', tmp_path, *given)
+
+
 def test_an_error_that_is_too_large_fails(fails, lockstep):
     told = fails(*lockstep, '--max-error', '10')
     assert '90th percentile of the first 2 steps' in told

@@ -224,6 +224,10 @@ def test_bags_are_found_in_folders_but_not_in_the_trash(tmp_path):
     assert find_episodes([two, tmp_path]) == [two, one]
     with pytest.raises(BagError, match='is no bag and holds none'):
         find_episodes([tmp_path / 'logs'])
+    monday = write(tmp_path / 'monday' / 'episode_0003', PLAIN, ROBOT, poses([0.0]))
+    with pytest.raises(BagError, match=r'monday holds bags, too, .* give both folders'):
+        find_episodes([tmp_path])
+    assert find_episodes([one, tmp_path / 'monday']) == [one, monday]
 
 
 def test_the_thresholds_that_ship_are_the_defaults_and_a_typo_is_named(tmp_path):

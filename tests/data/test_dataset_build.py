@@ -12,16 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dp_ros import yamlfile
 from dp_ros.data import dataset_build, dataset_part, recordings, replay_buffer
 from dp_ros.data.audit import load_thresholds
 from dp_ros.data.bag import open_bag
-from dp_ros.data.dataset_build import PROVENANCE, parts_folder
+from dp_ros.data.dataset_build import parts_folder
 from dp_ros.data.dataset_part import Choices
 from dp_ros.data.episode_steps import CommandedBy, Tally, steps
 from dp_ros.data.frames import FrameStore
+from dp_ros.data.provenance import PROVENANCE
 from dp_ros.data.replay_buffer import DatasetError
 from dp_ros.data.task_pools import PoolError, Processes
 from dp_ros.paths import share
+from dp_ros.task import Task
 from tests.data import drawn_bags
 from tests.data.cameras import FAR, NEAR, task
 
@@ -87,6 +90,33 @@ def test_a_set_holds_the_steps_of_its_bags_and_says_whose_they_are(bags, tmp_pat
     assert said['task']['name'] == SEEN.name
     assert not parts_folder(out).exists()
     assert [path.name for path in out.parent.iterdir()] == ['set']
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'rate_hz': 20.0}, 'rate_hz: 10.0 against 20.0'),
+        ({'action': 'y, x'}, r"action.components\[0\]: 'x' against 'y'"),
+        ({'observations': 'y, x'}, r"observations\[0\].components\[0\]: 'x' against 'y'"),
+    ],
+)
+def test_a_set_is_not_read_as_that_of_a_task_whose_columns_mean_something_else(
+    bags, tmp_path, change, words
+):
+    """A policy that learned so would be let on the robot: it was trained with the new task."""
+    build(bags[:1], tmp_path / 'set')
+    given = SEEN.model_dump(mode='json')
+    for name, value in change.items():
+        if name == 'rate_hz':
+            given[name] = value
+        else:
+            part = given['action'] if name == 'action' else given['observations'][0]
+            part['components'] = value.split(', ')
+    with pytest.raises(DatasetError, match=f'was built for other .*{words}.* dataset build'):
+        recordings.read([tmp_path / 'set'], yamlfile.parse(Task, given, 'test'))
+    given = SEEN.model_dump(mode='json') | {'name': 'other', 'description': 'the same rows'}
+    given['horizons']['action'] = 1
+    recordings.read([tmp_path / 'set'], yamlfile.parse(Task, given, 'test'))
 
 
 def test_more_steps_than_a_block_are_not_lost(tmp_path):

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import zarr
 
-from dp_ros import yamlfile
 from dp_ros.data import replay_buffer
 from dp_ros.data.audit.conduct import POLICY, TELEOPERATED, Stretch
-from dp_ros.data.dataset_build import PROVENANCE
 from dp_ros.data.dataset_part import OPERATOR
 from dp_ros.data.pictures import Pixels
+from dp_ros.data.provenance import built_for
 from dp_ros.data.replay_buffer import DatasetError
 from dp_ros.data.story.story import Curve, Story, unit_of
 from dp_ros.task import Task
@@ -25,8 +24,7 @@ def read(path: Path, number: int, count: int) -> Story:
     if not 0 <= number < len(episodes):
         raise DatasetError(f'{path} has the episodes 0 to {len(episodes) - 1}; found {number}')
     episode = episodes[number]
-    root = zarr.open_group(str(path), mode='r')
-    task = _task(root, path)
+    task = built_for(path)
     rate_hz, unit = (task.rate_hz, 's') if task else (1.0, 'steps')
     times = np.arange(len(episode)) / rate_hz
     stretches: tuple[Stretch, ...] = ()
@@ -48,12 +46,6 @@ def frame(path: Path, camera: str, index: int) -> Pixels:
     """Frame `index`, counted over all episodes, of a camera of the set `path`."""
     frames: Any = zarr.open_group(str(path), mode='r')[f'data/{camera}']
     return np.asarray(frames[index], np.uint8)
-
-
-def _task(root: zarr.Group, path: Path) -> Task | None:
-    """The task that the set was built for, where it says so."""
-    told: Any = root.attrs.get(PROVENANCE, {})
-    return yamlfile.parse(Task, told['task'], f'{path}: task') if 'task' in told else None
 
 
 def _film(
