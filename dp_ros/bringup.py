@@ -150,10 +150,14 @@ def robot(
     """A real arm: its cameras and the executor; a policy and a person's device where given.
 
     planning: further parameters of the inference node.
-    A manager brings them up and watches over them.
+    A manager brings them up and watches over them. Where the robot's cameras look at the simulated
+    cell, that runs, too.
     """
+    settings = load_robot(robot)
     given = {'task': task.resolve(), 'robot': robot.resolve()}
-    graph = [*cameras(task, robot.resolve()), Process('executor', given)]
+    address = settings.arm.address if settings.simulated else ''
+    cell = [Process('sim', {'address': address})] if settings.simulated else []
+    graph = [*cell, *cameras(task, robot.resolve(), address), Process('executor', given)]
     if checkpoint is not None:
         policy = {**given, 'checkpoint': checkpoint.resolve(), **(planning or {})}
         graph.append(Process('policy', policy))

@@ -51,19 +51,23 @@ def main() -> None:
     os.environ.update(environment())
     # ROS finds its settings in the environment.
     from dp_ros.nodes import process, security
+    from dp_ros.nodes.arm_calls import ArmCalls
     from dp_ros.nodes.record_console import RecordConsole
     from dp_ros.nodes.security import Watcher
 
     with tempfile.TemporaryDirectory() as folder:
         graph, domain = everything(Path(folder)), free_domain()
-        wanted = {node for member in graph for node in member.nodes} | {'record_console'}
+        wanted = {node for member in graph for node in member.nodes} | {
+            'record_console', 'arm_calls',
+        }  # fmt: skip
         with (
             running(graph, Path(folder) / 'logs', domain),
             process.connected(Watcher, domain) as watcher,
         ):
-            console = RecordConsole()
+            people = [RecordConsole(), ArmCalls()]
             found = settled(watcher, wanted)
-            console.destroy_node()
+            for node in people:
+                node.destroy_node()
     text = security.policy(security.by_enclave(found, graph))
     if not given.check:
         FILE.parent.mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ from dp_ros.cli.options import (
     Transition,
     console,
     shipped,
+    shipped_or_none,
     transition_name,
 )
 from dp_ros.data.episode import Frames
@@ -145,6 +146,70 @@ def calibrate_servo(
     from dp_ros.commands import calibrate as command
 
     command.servo(robot, out, seconds, lookahead or [], gain or [], attach, write, console)
+
+
+@app.command('robot')
+def real_robot(
+    robot: RobotFile,
+    task: TaskFile,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help='Folder of the policy; without one none runs.')
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="A person's: xbox, spacemouse ..., or a file.")
+    ] = None,
+    transition: Transition = None,
+    policy_device: Annotated[
+        str, typer.Option(help='cpu, openvino, cuda ...; default: a GPU if there is one.')
+    ] = '',
+    policy_precision: Annotated[
+        Precision, typer.Option(help='Of all denoising steps but the last.')
+    ] = Precision.float32,
+    out: Out = Path('out/robot'),
+) -> None:
+    """Run cameras, executor, policy and device until Ctrl-C, as robot.launch.py does."""
+    from dp_ros.commands import robot as command
+
+    command.run(
+        shipped(robot, ROBOTS), shipped(task, TASKS), checkpoint,
+        shipped_or_none(device, DEVICES),
+        planning(
+            transition_name(transition), device=policy_device, precision=policy_precision.value
+        ),
+        out, console,
+    )  # fmt: skip
+
+
+@app.command()
+def arm() -> None:
+    """Hand the arm of the graph that runs to its policy. It moves."""
+    from dp_ros.commands import robot as command
+
+    command.call('arm', console)
+
+
+@app.command()
+def hold() -> None:
+    """Brake the arm; it stays where it stands until it is armed again."""
+    from dp_ros.commands import robot as command
+
+    command.call('hold', console)
+
+
+@app.command()
+def recover() -> None:
+    """Clear a stop of the controller: the arm goes slowly back to where it was, and holds."""
+    from dp_ros.commands import robot as command
+
+    command.call('recover', console)
+
+
+@app.command()
+def release() -> None:
+    """Brake the arm, and command it no more."""
+    from dp_ros.commands import robot as command
+
+    command.call('release', console)
 
 
 @app.command()

@@ -16,6 +16,12 @@ console = Console()
 TASKS, RECIPES = ('config', 'tasks'), ('config', 'training')
 DEVICES = ('config', 'teleop')
 ROBOTS = ('config', 'robots')
+_KINDS: dict[tuple[str, ...], str] = {
+    TASKS: 'task',
+    RECIPES: 'recipe',
+    DEVICES: 'device',
+    ROBOTS: 'robot',
+}
 
 Out = Annotated[Path, typer.Option('--out', '-o', help='Where the results go.')]
 Seed = Annotated[int, typer.Option(help='Seed of the first episode; the next ones follow.')]
@@ -73,7 +79,7 @@ def shipped(name: str, folder: tuple[str, ...]) -> Path:
     if known.is_file():
         return known
     names = ', '.join(sorted(p.stem for p in share(*folder).glob('*.yaml')))
-    raise ValueError(f'{name!r} is neither a file nor one of: {names}')
+    raise ValueError(f'{_KINDS[folder]} {name!r} is neither a file nor one of: {names}')
 
 
 def shipped_or_none(name: str | None, folder: tuple[str, ...]) -> Path | None:

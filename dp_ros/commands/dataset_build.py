@@ -14,6 +14,7 @@ from dp_ros.data.dataset_part import Choices, Job, Part
 from dp_ros.data.episode_steps import CommandedBy
 from dp_ros.data.replay_buffer import DatasetError
 from dp_ros.data.task_pools import Pool, Processes, Ray
+from dp_ros.paths import share
 from dp_ros.robot import load_robot
 from dp_ros.task import Task, load_task
 
@@ -105,11 +106,19 @@ def _report(
     for name, shape in replay_buffer.shapes(out).items():
         if name not in ('state', 'action'):
             console.print(f'  {name}: {" x ".join(map(str, shape[1:])) or 1}')
-    named = task_file or task.name
+    chosen = _chosen(task_file, task)
     console.print(
-        f'{out} is written. Next: dp-ros train {out} --task {named} -o out/{task.name}',
-        soft_wrap=True,
+        f'{out} is written. Next: dp-ros train {out} {chosen} -o out/{task.name}', soft_wrap=True
     )
+
+
+def _chosen(task_file: Path | None, task: Task) -> str:
+    """Options of `dp-ros train` for a task that may be nobody's but the user's."""
+    ships = share('config', 'tasks', f'{task.name}.yaml').is_file()
+    named = task_file or (task.name if ships else f'{task.name.upper()}.yaml')
+    if share('config', 'training', f'{task.name}.yaml').is_file():
+        return f'--task {named}'
+    return f'--task {named} --recipe {"image_small" if task.cameras else "paper_unet_state"}'
 
 
 def _left_out(parts: list[Part]) -> list[str]:

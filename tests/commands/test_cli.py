@@ -75,7 +75,7 @@ def test_a_data_set_that_is_not_there(fails, tmp_path):
 def test_a_task_that_does_not_ship(fails, tmp_path):
     said = fails('train', tmp_path, '--task', 'two_arks', '--out', tmp_path)
     assert said == (
-        "'two_arks' is neither a file nor one of: pusht_cell, pusht_cell_image, pusht_gym, "
+        "task 'two_arks' is neither a file nor one of: pusht_cell, pusht_cell_image, pusht_gym, "
         'pusht_gym_single, two_arcs, two_arms_carry, ur5e_reach'
     )
 

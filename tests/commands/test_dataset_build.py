@@ -38,7 +38,8 @@ def test_a_folder_of_recordings_becomes_a_set(root, tmp_path, dp_ros):
     assert f'left out: {root / "episode_0002"}: outcome failure' in told
     assert 'bags: 2 of 3; episodes: 2 teleoperated; steps: 29 of 0.1 s, 12 to 17' in told
     assert 'state: tcp.x, tcp.y action: x, y operator: 1 stamp: 1' in told
-    assert f'Next: dp-ros train {out} --task toy' in told
+    # No task and no recipe of this name ship.
+    assert f'Next: dp-ros train {out} --task TOY.yaml --recipe paper_unet_state -o' in told
     assert [len(e) for e in recordings.read([out], PLAIN).episodes] == [17, 12]
     code, told = dp_ros(
         'dataset', 'build', root, '-o', out, '--workers', 1, '--force', '--commanded-by', 'anyone'
