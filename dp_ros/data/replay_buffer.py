@@ -173,7 +173,8 @@ def _create(group: zarr.Group, name: str, values: NDArray[Any]) -> zarr.Array[An
         name,
         shape=(0, *values.shape[1:]),
         chunks=(1 if frames else ROWS_PER_CHUNK, *values.shape[1:]),
-        dtype='f4' if values.dtype.kind == 'f' else values.dtype.str,
+        # Of what else is kept beside them, nothing is cut off: it may be a time.
+        dtype='f4' if name in ('state', 'action') else values.dtype.str,
         # A chunk of nothing but zeros is written too: a missing one means that the store is
         # damaged.
         config={'write_empty_chunks': True},

@@ -35,12 +35,22 @@ def batches(
     vector = torch.from_numpy(windows.observations).to(device)
     actions = torch.from_numpy(windows.actions).to(device)
     later = None if windows.later is None else torch.from_numpy(windows.later).to(device)
-    ahead, now = itertools.tee(rows)
-    images: Iterator[dict[str, Tensor]] = itertools.repeat({})
-    if windows.frames and with_images:
-        frames = FramesAt(windows.frames, windows.steps)
-        images = read(frames, (part.tolist() for part in ahead), device, workers)
-    for part, seen in zip(now, images, strict=False):
+    looking = windows.frames and with_images
+    pairs = _with_images(windows, rows, device, workers) if looking else ((r, {}) for r in rows)
+    for part, seen in pairs:
         here = part.to(device)
         after = None if later is None else later[here]
         yield Examples(Observations(vector[here], seen), actions[here], after)
+
+
+def _with_images(
+    windows: Windows, rows: Iterable[Tensor], device: str, workers: int
+) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """The rows, and the images at each of them, which are asked for ahead of time.
+
+    What `tee` holds are the rows that are read ahead: both of its ends must be consumed.
+    """
+    ahead, now = itertools.tee(rows)
+    frames = FramesAt(windows.frames, windows.steps)
+    images = read(frames, (part.tolist() for part in ahead), device, workers)
+    return zip(now, images, strict=False)

@@ -1,7 +1,8 @@
 """Everything that is random in a training step: it depends on the seed and the step alone.
 
 So a run that is resumed goes on to the bit, and a step that is computed in parts, or by several
-processes, is the same step.
+processes, is the same step; but for dropout, which each part draws anew, and for the mean over the
+actions that a prefix leaves free, which is taken in each part.
 """
 
 from collections.abc import Callable

@@ -80,6 +80,12 @@ def student_recipe(teacher: Checkpoint, settings: Distillation) -> Recipe:
             f'{teacher.name!r} denoises its observations beside the actions, which distillation '
             f'does not: choose a teacher with condition: global or local'
         )
+    if recipe.diffusion.prediction == 'epsilon':
+        raise ValueError(
+            f'{teacher.name!r} predicts the noise (diffusion.prediction: epsilon), from which no '
+            f'chunk can be told at the first, noisiest step: a student that shall answer in one '
+            f'step would learn nothing of use. Train a teacher with prediction: sample'
+        )
     kept = ('schedule', 'training_steps', 'prediction', 'spacing', 'prefix')
     diffusion = {
         **{name: getattr(recipe.diffusion, name) for name in kept},

@@ -80,5 +80,6 @@ def _load(vision: VisionEncoder, path: Path) -> None:
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(
             f'{path} does not hold encoders for the cameras {list(vision.cameras)} as the recipe '
-            f'describes them (of another size, for others, or truncated): {error}'
+            f'describes them (of another size, for others, truncated; or a resnet18 pretrained '
+            f'from scratch, which vision must give norm: group): {error}'
         ) from None

@@ -57,7 +57,8 @@ def run(job: Job[M], folder: Path, machine: Machine, report: Report) -> M:
     rows = (part.rows for k in range(start, optimiser.steps) for part in share(draws(k)))
     with_images = job.prepare(machine, report)
     coming = batches(job.training, rows, machine.device, machine.workers, with_images)
-    board = SummaryWriter(str(folder), purge_step=start) if peers.first else None
+    # What was drawn after the state that is gone on from; that of `start` belongs to it.
+    board = SummaryWriter(str(folder), purge_step=start + 1) if peers.first else None
     with contextlib.closing(board) if board else contextlib.nullcontext():
         for step in range(start, optimiser.steps):
             losses = [partial(_loss, job, coming, part) for part in share(draws(step))]

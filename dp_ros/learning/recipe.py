@@ -93,6 +93,10 @@ Features = Annotated[
 ]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class _Encoder(yamlfile.Settings):
     """What every image encoder has (learning/vision.py)."""
 
@@ -130,6 +134,12 @@ class ResnetEncoder(_Encoder):
     """
 
     kind: Literal['resnet18']
+    norm: Literal['group', 'frozen_batch'] | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description='group from scratch, else frozen_batch; say group for a folder that was '
+        'pretrained from scratch',
+    )
 
 
 class SmallEncoder(_Encoder):
@@ -150,10 +160,6 @@ class Prefix(yamlfile.Settings):
 
     most: int = Field(ge=1, description='longest delay [steps] that is bridged')
     free: float = Field(default=0.4, ge=0, lt=1, description='share of chunks without a prefix')
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class Diffusion(yamlfile.Settings):

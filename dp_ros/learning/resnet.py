@@ -47,7 +47,8 @@ def backbone(recipe: ResnetEncoder) -> nn.Module:
     """
     torchvision = import_torchvision()
     network = torchvision.models.resnet18(weights=None)
-    norm = group_norm if recipe.weights is None else torchvision.ops.FrozenBatchNorm2d
+    chosen = recipe.norm or ('group' if recipe.weights is None else 'frozen_batch')
+    norm = group_norm if chosen == 'group' else torchvision.ops.FrozenBatchNorm2d
     replace_modules(network, nn.BatchNorm2d, lambda old: norm(_channels(old)))
     return nn.Sequential(_ImageNetRange(), *list(network.children())[:-2])
 

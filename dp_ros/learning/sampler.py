@@ -121,8 +121,8 @@ def sample(
 
     clip bounds the predicted clean sample; `watch(step, x)` sees every intermediate,
     `constrain(step, x)` changes what the denoiser is given. Fresh noise, for a sampler that takes
-    some, comes from `generator`; without one, from a generator that `noise` itself seeds: the same
-    noise then gives the same sample.
+    some, comes from `generator`; without one, from a generator of each chunk that its own noise
+    seeds: the same noise then gives the same sample, whatever is sampled beside it.
     """
     x, before, fresh = noise, None, _source(noise, generator)
     for step, next_step in zip(steps, [*steps[1:], -1], strict=True):
@@ -158,13 +158,25 @@ def _source(noise: Samples, generator: torch.Generator | None) -> Callable[[], S
     """Draws like `noise`."""
     like: Tensor = torch.as_tensor(noise)
     are_tensors = isinstance(noise, Tensor)
+    sources: list[torch.Generator] = []
 
     def fresh() -> Any:
-        nonlocal generator
-        if generator is None:
-            seed = zlib.crc32(like.cpu().numpy().tobytes())
-            generator = torch.Generator(like.device).manual_seed(seed)
-        drawn = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+        if generator is not None:
+            drawn = _normal(like, generator)
+        else:
+            sources.extend([] if sources else _own(like))
+            drawn = torch.stack([_normal(*pair) for pair in zip(like, sources, strict=True)])
         return drawn if are_tensors else drawn.numpy()
 
     return fresh
+
+
+def _own(noise: Tensor) -> list[torch.Generator]:
+    """A generator for each chunk of noise (B, ...), seeded by it alone."""
+    rows = noise.detach().cpu().numpy()
+    seeds = [zlib.crc32(np.ascontiguousarray(row).tobytes()) for row in rows]
+    return [torch.Generator(noise.device).manual_seed(seed) for seed in seeds]
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)

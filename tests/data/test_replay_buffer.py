@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_on_disk_it_is_zarr_2_as_diffusion_policy_reads_it(store):
         assert header['shape'] == shape
         assert header['dtype'] == ('<i8' if name.startswith('meta') else '<f4')
     assert array(store, 'meta/episode_ends')[:].tolist() == [5000, 5001, 5031]
+
+
+def test_what_is_kept_beside_state_and_action_loses_no_digits(tmp_path):
+    """Seconds since 1970 in float32 would be the same for two minutes."""
+    times = 1.7e9 + 0.1 * np.arange(30)
+    whole = replace(episode(30), extra={'timestamp': times})
+    replay_buffer.write(tmp_path / 'set', [whole])
+    (found,) = replay_buffer.arrays(tmp_path / 'set', 'data/timestamp')
+    np.testing.assert_array_equal(found, times)
+    assert array(tmp_path / 'set', 'data/state').dtype == np.float32
 
 
 def test_a_recording_of_nothing_but_zeros_is_written_out(tmp_path):

@@ -22,6 +22,8 @@ from dp_ros.learning.recipe import Distillation, Recipe
 from dp_ros.learning.train import train
 from dp_ros.learning.training_state import ResumeError
 
+SAMPLE = {'prediction': 'sample'}
+
 
 def two_ways(count=64):
     """Windows of one observation, after which actions lead up as often as down."""
@@ -171,7 +173,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_bit(teacher, tmp_path):
 
 def test_a_policy_that_knows_a_prefix_is_distilled_with_it(task, make_recipe, tmp_path):
     torch.manual_seed(0)
-    policy = DiffusionPolicy(task, make_recipe(diffusion={'prefix': {'most': 3}}))
+    policy = DiffusionPolicy(task, make_recipe(diffusion=SAMPLE | {'prefix': {'most': 3}}))
     data = two_ways()
     policy.fit(torch.rand(9, 2, 2), torch.rand(9, 8, 2))
     loaded = saved(policy, tmp_path / 'teacher')
@@ -188,7 +190,7 @@ def test_a_policy_that_sees_is_distilled_and_its_encoders_stay(
     image_task, make_recipe, look, images, tmp_path
 ):
     torch.manual_seed(0)
-    policy = DiffusionPolicy(image_task, make_recipe(vision=look))
+    policy = DiffusionPolicy(image_task, make_recipe(vision=look, diffusion=SAMPLE))
     policy.fit(torch.from_numpy(images.observations), torch.from_numpy(images.actions))
     loaded = saved(policy, tmp_path / 'teacher')
     student = distill(loaded, settings(2), images, images, tmp_path / 'run')
@@ -206,6 +208,9 @@ def test_what_cannot_be_distilled_or_denoised_is_a_sentence(
     painter = DiffusionPolicy(task, make_recipe(network=network))
     with pytest.raises(ValueError, match='denoises its observations beside the actions'):
         student_recipe(Checkpoint('painter', 'ffff', painter), settings())
+    guessing = DiffusionPolicy(task, make_recipe(diffusion={'prediction': 'epsilon'}))
+    with pytest.raises(ValueError, match=r"'guessing' predicts the noise .* prediction: sample"):
+        student_recipe(Checkpoint('guessing', 'ffff', guessing), settings())
     with pytest.raises(ValueError, match='its sampler is consistency, not ddim'):
         student.policy.with_sampler('ddim')
     with pytest.raises(ValueError, match='consistency is for policies that dp-ros distill'):
@@ -230,7 +235,7 @@ def test_the_command_distils_and_evaluate_chooses_sampler_and_steps(dp_ros, make
     code, said = dp_ros('dataset', 'generate', 'two_arcs', '--episodes', 4, '-o', arcs)
     assert code == 0, said
     for name, recipe in (
-        ('recipe.yaml', make_recipe(optimiser={'steps': 2})),
+        ('recipe.yaml', make_recipe(optimiser={'steps': 2}, diffusion=SAMPLE)),
         ('how.yaml', settings(2)),
     ):
         (tmp_path / name).write_text(yamlfile.dump(recipe))

@@ -9,6 +9,7 @@ from dp_ros import yamlfile
 from dp_ros.learning import initial_weights
 from dp_ros.learning.pretrain import RECIPE, pretrain
 from dp_ros.learning.recipe import Pretraining, Recipe
+from dp_ros.learning.resnet import WeightsError
 from dp_ros.learning.train import train
 from dp_ros.learning.training_state import ResumeError
 from tests.learning import image_windows
@@ -113,3 +114,26 @@ def test_encoders_frozen_without_weights_are_refused(make_recipe, look):
     with pytest.raises(yamlfile.ConfigError, match='frozen needs weights'):
         make_recipe(vision=look | {'frozen': True})
     assert isinstance(make_recipe(vision=look), Recipe)
+
+
+def test_a_resnet_pretrained_from_scratch_is_used_with_the_norm_that_it_has(
+    image_task, make_pretraining, make_recipe, tmp_path
+):
+    eyes = {'kind': 'resnet18', 'crop': 1.0}
+    recipe = make_pretraining(steps=1, vision=eyes, validate_every=1)
+    known = frames(24)
+    pretrain(image_task, recipe, 'keypoint', known, known, tmp_path / 'eyes')
+    used = eyes | {'weights': str(tmp_path / 'eyes'), 'frozen': True}
+    windows = image_windows.make(24)
+
+    def learn(vision):
+        recipe = make_recipe(vision=vision, optimiser={'steps': 1, 'batch': 4}, validate_every=1)
+        return train(image_task, recipe, windows, windows, tmp_path / 'run')
+
+    with pytest.raises(WeightsError, match='from scratch, which vision must give norm: group'):
+        learn(used)
+    stored = load_file(tmp_path / 'eyes' / initial_weights.FILE)
+    found = learn(used | {'norm': 'group'}).vision.state_dict()
+    backbone = [name for name in stored if '.backbone.' in name]
+    assert backbone
+    assert all(torch.equal(found[name], stored[name]) for name in backbone)

@@ -235,6 +235,15 @@ def test_arrays_are_treated_as_tensors_and_the_noise_decides_everything(rule):
     assert not torch.equal(sampler.sample(rule, fake_denoiser, -noise, *given), tensors)
 
 
+@pytest.mark.parametrize('rule', [DDIM(1.0), DDPM()], ids=repr)
+def test_a_chunk_does_not_depend_on_what_is_sampled_beside_it(rule):
+    noise, given = noise_of((4, 16, 2)), (SCHEDULE, [80, 40, 0], 'sample')
+    together = sampler.sample(rule, fake_denoiser, noise, *given)
+    alone = [sampler.sample(rule, fake_denoiser, row[None], *given) for row in noise]
+    torch.testing.assert_close(together, torch.cat(alone))
+    assert not torch.equal(together[0], together[1])
+
+
 def test_ddim_with_eta_1_is_ddpm():
     noise, steps = noise_of((4, 16, 2)).double(), sampler.inference_steps(100, 10, 'trailing')
     one, other = (

@@ -1,16 +1,19 @@
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dp_ros import yamlfile
 from dp_ros.data.windows import Windows
 from dp_ros.learning import checkpoint, training_state
+from dp_ros.learning.batches import batches
 from dp_ros.learning.descent import learning_rate
 from dp_ros.learning.loop import DivergedError
 from dp_ros.learning.policy import DiffusionPolicy
@@ -87,6 +90,39 @@ def test_a_run_resumed_after_sigkill_equals_an_uninterrupted_one(
     assert told[0].step % 7 == 1
     train(task, recipe, windows, windows, tmp_path / 'run')
     assert_equal_runs(tmp_path / 'run', killed / 'run')
+
+
+def test_a_resumed_run_shows_each_step_once(task, make_recipe, windows, tmp_path):
+    recipe = make_recipe(optimiser={'steps': 30}, save_every=10, validate_every=10)
+
+    class Stopped(Exception):
+        pass
+
+    def stop_at_14(progress):
+        if progress.step == 14:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(task, recipe, windows, windows, tmp_path, report=stop_at_14)
+    train(task, recipe, windows, windows, tmp_path)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [e.step for e in events.Scalars('loss/training')] == list(range(1, 31))
+    assert [e.step for e in events.Scalars('validation_loss')] == [10, 20, 30]
+
+
+def test_windows_without_images_leave_nothing_behind(windows):
+    """A batch that is done with is held by nobody, however long the run."""
+    held = []
+
+    def rows():
+        for number in range(50):
+            part = torch.tensor([number % len(windows.actions)])
+            held.append(weakref.ref(part))
+            yield part
+
+    alive = [sum(ref() is not None for ref in held) for _ in batches(windows, rows(), 'cpu')]
+    assert max(alive) <= 3
 
 
 def test_a_finished_run_is_not_trained_again(task, make_recipe, windows, tmp_path):
