@@ -20,8 +20,10 @@ from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
-from dp_ros.ros_process import Process, enclave, environment, security
+from dp_ros.ros_process import Process, Role, enclave, environment, security
+from dp_ros.running import RECORDER_STOP_TIMEOUT_S, STOP_TIMEOUT_S
 
 RESPAWN_DELAY_S = 2.0
 Value = Callable[[str], str]
@@ -77,10 +79,8 @@ def computing() -> list[DeclareLaunchArgument]:
 
 
 def _node(process: Process) -> Node:
-    parameters = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in process.parameters.items()
-    }
+    parameters = {name: _parameter(value) for name, value in process.parameters.items()}
+    patience_s = RECORDER_STOP_TIMEOUT_S if process.role is Role.RECORDER else STOP_TIMEOUT_S
     return Node(
         package='dp_ros',
         executable=process.executable,
@@ -88,7 +88,15 @@ def _node(process: Process) -> Node:
         parameters=[parameters],
         ros_arguments=['--enclave', enclave(process.name)],
         output='screen',
+        sigterm_timeout=str(patience_s),
         respawn=process.restarted,
         respawn_delay=RESPAWN_DELAY_S,
         on_exit=Shutdown(reason=f'{process.name} is done') if process.leads else None,
     )
+
+
+def _parameter(value: object) -> object:
+    """Text stays text, which launch would read as YAML: an operator may be called 007."""
+    if isinstance(value, (str, Path)):
+        return ParameterValue(str(value), value_type=str)
+    return value

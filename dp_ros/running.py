@@ -13,6 +13,8 @@ from dp_ros.core.backoff import Backoff
 from dp_ros.ros_process import OWNER, Process, Role, environment
 
 STOP_TIMEOUT_S = 5.0
+# It writes what it has heard, which may be seconds of everything on a slow disk.
+RECORDER_STOP_TIMEOUT_S = 30.0
 LOOK_PERIOD_S = 0.1
 # Those of one row are stopped together, and waited for. The arm brakes while its robot still
 # answers and its policy still plans: a stop, not a loss. The recorder hears it all.
@@ -103,7 +105,8 @@ class Graph:
             self._keeper.join()
         for roles in STOP_ORDER:
             names = [p.name for role in roles for p in self._graph if p.role is role]
-            stop([self.processes[name] for name in names if name in self.processes])
+            patience_s = RECORDER_STOP_TIMEOUT_S if Role.RECORDER in roles else STOP_TIMEOUT_S
+            stop([self.processes[name] for name in names if name in self.processes], patience_s)
 
     def _kept(self, process: Process) -> bool:
         return self._backoff is not None and process.restarted and process.name not in self._lost
@@ -174,9 +177,9 @@ def running(
         processes.stop()
 
 
-def stop(processes: Sequence[Running]) -> None:
-    """End processes side by side: SIGINT first, SIGKILL for what is left after 5 seconds."""
-    deadline = time.monotonic() + STOP_TIMEOUT_S
+def stop(processes: Sequence[Running], patience_s: float = STOP_TIMEOUT_S) -> None:
+    """End processes side by side: SIGINT first, SIGKILL for what is left after `patience_s`."""
+    deadline = time.monotonic() + patience_s
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -9,6 +9,8 @@ from dp_ros.teleop_config import SpaceMouseInput
 AXES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
 # A read takes one report. The device sends three kinds of them, each 60 to 125 times a second.
 REPORTS_AT_ONCE = 64
+# A deflected mouse reports without end: one that does not has lost its radio link or its battery.
+SILENT_S = 0.15
 RIGHTS = (
     'see that no other program holds it (spacenavd), and that its hidraw device may be read: '
     'KERNEL=="hidraw*", ATTRS{idVendor}=="256f", MODE="0666" in /etc/udev/rules.d/99-hidraw.rules'
@@ -37,6 +39,7 @@ class SpaceMouse:
         self._settings = settings
         self._lib = lib or library()
         self._device: Any = None
+        self._newest, self._heard_s = -1.0, float('-inf')
 
     def open(self) -> str:
         """The mouse of the settings, or the first one."""
@@ -60,19 +63,19 @@ class SpaceMouse:
         return str(self._device.name)
 
     def read(self, now_s: float) -> Reading:
-        """What the newest reports say; a mouse at rest sends none."""
+        """What the newest reports say; a mouse at rest sends none, so one that is silent rests."""
         if self._device is None:
             raise DeviceError('the SpaceMouse is not open; call open() first')
         try:
-            newest = -1.0
             for _ in range(REPORTS_AT_ONCE):
                 state = self._device.read()
-                if state.t == newest:
+                if state.t == self._newest:
                     break
-                newest = state.t
+                self._newest, self._heard_s = state.t, now_s
         except self._lib.device.HIDException as error:
             raise DeviceError(f'the SpaceMouse was unplugged ({error})') from error
-        axes = tuple(float(getattr(state, name)) for name in AXES)
+        silent = now_s - self._heard_s > SILENT_S
+        axes = tuple(0.0 if silent else float(getattr(state, name)) for name in AXES)
         return Reading(axes, tuple(bool(button) for button in state.buttons))
 
     def close(self) -> None:

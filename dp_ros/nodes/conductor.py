@@ -6,6 +6,7 @@ from typing import Any
 
 from rclpy.node import Node
 
+from dp_ros.core.lasting import LastingValues
 from dp_ros.core.mode import Mode
 from dp_ros.data import messages
 from dp_ros.nodes import topics
@@ -17,6 +18,8 @@ from dp_ros.task import pose_components
 
 # Samples from before the reset have left every queue after this.
 SETTLE_S = 0.3
+# Of the executor's diagnostics: what begins anew where it is started again.
+EXECUTOR_COUNTERS = ('policy_ticks', 'idle_ticks', 'protective_stops', 'chunks_', 'limited_')
 # The T counts as placed once its IoU has been that of the demonstrations for this long.
 PLACED_FOR_S = 0.3
 # A policy that keeps the arm still for so long has finished, whether the T is in place or not.
@@ -48,7 +51,7 @@ class ConductorNode(Node):
         )
         self.task_file = declare(self, 'task', '', 'task description (YAML file)')
         self.chunks: dict[int, dict[str, float]] = {}
-        self.executor_values: dict[str, str] = {}
+        self._executor = LastingValues(EXECUTOR_COUNTERS)
         self.sim_values: dict[str, str] = {}
         self._record: EpisodeRecord | None = None
         self._mode, self._complaint = '', ''
@@ -195,11 +198,16 @@ class ConductorNode(Node):
     def _on_mode(self, message: Any) -> None:
         self._mode = message.data
 
+    @property
+    def executor_values(self) -> dict[str, str]:
+        """The executor's last values; what it counts, over its restarts."""
+        return self._executor.values
+
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
             if status.name == 'executor':
-                self.executor_values = values
+                self._executor.hear(values)
             elif status.name == 'executor/mode':
                 self._reasons[values['mode']] = status.message
             elif status.name == 'observation':

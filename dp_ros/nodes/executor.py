@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
@@ -31,6 +30,11 @@ from dp_ros.nodes.executor_services import ExecutorServices
 from dp_ros.nodes.garbage import FrozenGarbage
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
+from dp_ros.nodes.releases import (
+    QoSLivelinessChangedInfo,
+    SubscriptionEventCallbacks,
+    with_transport,
+)
 from dp_ros.robot import ArmSettings, Robot, load_robot
 from dp_ros.task import CartesianAction, load_task
 from dp_ros.yamlfile import parse
@@ -191,7 +195,11 @@ class ExecutorNode(LifecycleNode):
         publishers = [*self._measured_out, self._schedule_out, self._command_out, self._mode_out]
         events = SubscriptionEventCallbacks(liveliness=self._on_liveliness)
         subscription = self.create_subscription(
-            chunk.type, chunk.name, self._on_chunk, chunk.qos, event_callbacks=events
+            chunk.type,
+            chunk.name,
+            with_transport(self._on_chunk),
+            chunk.qos,
+            event_callbacks=events,
         )
         twists = topics.TELEOP_TWIST
         operator = self.create_subscription(twists.type, twists.name, self._on_twist, twists.qos)
@@ -209,13 +217,12 @@ class ExecutorNode(LifecycleNode):
 
     # ROS callbacks, in the main thread.
 
-    def _on_chunk(self, message: Any, info: Any) -> None:
+    def _on_chunk(self, message: Any, transport_ms: float) -> None:
         if self._loop is None:
             return
         if not message.points:
             self._loop.policy_blind()
             return
-        transport_ms = (info['received_timestamp'] - info['source_timestamp']) / 1e6
         try:
             if self._cartesian:
                 chunk = messages.cartesian_chunk(message)

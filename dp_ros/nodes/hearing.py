@@ -20,7 +20,7 @@ class Hearing:
     """Bookkeeping over `topics`; times are nanoseconds of one clock.
 
     missed: by topic, how many messages the sequence numbers of their publishers say were sent and
-    never came, since it was last cleared.
+    never came, since it was last cleared; nothing where messages do not say whose they are.
     """
 
     def __init__(self, topics: Sequence[Topic]) -> None:
@@ -36,11 +36,8 @@ class Hearing:
         """A message came."""
         self._arrivals[heard.topic].append(now_ns)
         self._bytes += len(heard.cdr)
-        source = (heard.topic, heard.publisher)
-        due = self._sequences.get(source, heard.sequence - 1) + 1
-        if heard.sequence > due:
-            self.missed[heard.topic] += heard.sequence - due
-        self._sequences[source] = heard.sequence
+        if heard.publisher and heard.sequence is not None:
+            self._count(heard.topic, heard.publisher, heard.sequence)
         if heard.topic in self._latched:
             kept = self._latched[heard.topic]
             kept.pop(heard.publisher, None)
@@ -49,9 +46,13 @@ class Hearing:
             self._learn_identity(now_ns, heard.cdr)
 
     def held(self, topic: str, publishers: set[bytes]) -> list[bytes]:
-        """The newest message of each of `publishers` on a latched topic, the newest last."""
+        """The newest message of each of `publishers` on a latched topic, the newest last.
+
+        One that does not say whose it is holds while anybody publishes.
+        """
         kept = self._latched.get(topic, {})
-        return [cdr for publisher, cdr in kept.items() if publisher in publishers]
+        there = publishers | ({b''} if publishers else set())
+        return [cdr for publisher, cdr in kept.items() if publisher in there]
 
     def rates(self, now_ns: int) -> dict[str, float]:
         """Messages a second by topic [Hz]."""
@@ -70,6 +71,12 @@ class Hearing:
         """The identity of the policy that was there at `since_ns` or later; '' if none was."""
         seen_ns, identity = self._identity
         return identity if seen_ns > since_ns - IDENTITY_AGE_NS else ''
+
+    def _count(self, topic: str, publisher: bytes, sequence: int) -> None:
+        due = self._sequences.get((topic, publisher), sequence - 1) + 1
+        if sequence > due:
+            self.missed[topic] += sequence - due
+        self._sequences[topic, publisher] = sequence
 
     def _learn_identity(self, now_ns: int, cdr: bytes) -> None:
         for status in deserialize_message(cdr, DiagnosticArray).status:

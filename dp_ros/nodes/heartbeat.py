@@ -1,11 +1,10 @@
 """A node's sign of life: the liveliness of a publisher, which costs no message."""
 
 from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
-from rclpy.event_handler import QoSLivelinessChangedInfo
 from rclpy.node import Node
 
 from dp_ros.nodes import topics
+from dp_ros.nodes.releases import ClockType, QoSLivelinessChangedInfo
 
 PERIOD_S = 0.2
 

@@ -17,7 +17,6 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.client import Client
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -27,6 +26,7 @@ from dp_ros.core.supervisor import Condition, Lifecycle, Member, Step, Superviso
 from dp_ros.nodes import heartbeat, process, topics
 from dp_ros.nodes.health import Health
 from dp_ros.nodes.parameters import declare
+from dp_ros.nodes.releases import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
 
 PERIOD_S = 0.1
 REPORT_PERIOD_S = 0.5

@@ -45,7 +45,8 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
     executor = SingleThreadedExecutor()
     nodes: list[Node] = []
     try:
-        nodes += make()
+        with _settings():
+            nodes += make()
         for node in nodes:
             executor.add_node(node)
             heartbeat.beat(node)
@@ -55,7 +56,8 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
             if isinstance(node, LifecycleNode) and node.get_parameter('autostart').value
         ]
         while waiting:
-            waiting = [node for node in waiting if not _started(node)]
+            with _settings():
+                waiting = [node for node in waiting if not _started(node)]
             retry_at = time.monotonic() + RETRY_S
             while waiting and time.monotonic() < retry_at:
                 executor.spin_once(timeout_sec=0.1)
@@ -66,8 +68,8 @@ def spin(make: Callable[[], Sequence[Node]]) -> None:
             _require_owner()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except (ValueError, OSError, ImportError) as error:
-        # Settings and missing parts: a sentence for the person, not a traceback.
+    except _HopelessError as error:
+        # A sentence for the person, not a traceback; everything else is a fault of the program.
         print(f'dp_ros: {error}', file=sys.stderr, flush=True)
         raise SystemExit(os.EX_CONFIG) from None
     finally:
@@ -163,12 +165,25 @@ def _started(node: LifecycleNode) -> bool:
     return False
 
 
+class _HopelessError(Exception):
+    """What a person must mend before the process can run."""
+
+
+@contextlib.contextmanager
+def _settings() -> Iterator[None]:
+    """While settings are read and parts are looked for: what is raised then is a person's."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        raise _HopelessError(error) from None
+
+
 def _require_hope(nodes: Sequence[Node]) -> None:
-    """Raise ValueError where a node says that it can never be configured."""
+    """Raise where a node says that it can never be configured."""
     for node in nodes:
         hopeless = getattr(node, 'hopeless', '')
         if hopeless:
-            raise ValueError(hopeless)
+            raise _HopelessError(hopeless)
 
 
 def _require_owner() -> None:

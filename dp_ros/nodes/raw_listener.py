@@ -8,6 +8,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from dp_ros.nodes.releases import received_ns
 from dp_ros.nodes.topics import Topic
 
 # What the middleware keeps while this process does something else: two seconds of everything.
@@ -17,13 +18,17 @@ _IMAGES = ('Image', 'CompressedImage')
 
 @dataclass(frozen=True)
 class Heard:
-    """A message as it came. received_ns: by the system's clock, when the middleware had it."""
+    """A message as it came. received_ns: by the system's clock, when the middleware had it.
+
+    publisher, sequence: who sent it, and as his how manieth; empty and None where rclpy (before
+    Kilted) or the middleware (Cyclone DDS) does not say.
+    """
 
     topic: str
     cdr: bytes
     received_ns: int
     publisher: bytes
-    sequence: int
+    sequence: int | None
 
 
 class RawListener:
@@ -56,9 +61,9 @@ class RawListener:
                         Heard(
                             subscription.topic,
                             cdr,
-                            about['received_timestamp'],
-                            about['publisher_gid']['data'],
-                            about['publication_sequence_number'],
+                            received_ns(about),
+                            about.get('publisher_gid', {}).get('data', b''),
+                            about.get('publication_sequence_number'),
                         )
                     )
 

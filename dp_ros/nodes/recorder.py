@@ -133,7 +133,7 @@ class RecorderNode(LifecycleNode):
             return f'{self._recording.folder.name} is being recorded already'
         if self._listener is None:
             return f'the recorder is not active: {self.hopeless or "activate it first"}'
-        left = episodes.disk_left(self._root) // 1_000_000
+        left = self._disk_left() // 1_000_000
         if left < self._least_mb:
             return (
                 f'only {left} MB are left where {self._root.resolve()} lies; an episode begins '
@@ -286,11 +286,20 @@ class RecorderNode(LifecycleNode):
         if self._listener is None:
             return
         self._incoming_rate = self._hearing.take_bytes() / REPORT_PERIOD_S
-        self._watch_disk(episodes.disk_left(self._root))
+        self._watch_disk(self._disk_left())
         self._report()
 
+    def _disk_left(self) -> int:
+        """Free bytes; none where the folder is gone, or its disk does not answer."""
+        try:
+            return episodes.disk_left(self._root)
+        except OSError as error:
+            text = f'{self._root}: {error.strerror or error}'
+            self.get_logger().error(text, throttle_duration_sec=10.0)
+            return 0
+
     def _report(self) -> None:
-        now, left, rate = self._now_ns(), episodes.disk_left(self._root), self._incoming_rate
+        now, left, rate = self._now_ns(), self._disk_left(), self._incoming_rate
         rates = self._hearing.rates(now)
         values: dict[str, Any] = {f'rate_hz{name}': hz for name, hz in rates.items()}
         level, text = DiagnosticStatus.OK, 'ready'

@@ -112,8 +112,19 @@ def test_axes_point_as_ros_has_them(mouse, library, report, axis, value):
     axes = mouse.read(0.0).axes
     assert axes[axis] == pytest.approx(value)
     assert sum(abs(other) for other in axes) == pytest.approx(1.0)
-    # It sends nothing more while it is held, but it is still held.
+    # Between two reports it is still held, and a device that reports no more is gone or at rest.
     assert mouse.read(0.02).axes == axes
+    assert mouse.read(0.2).axes == (0.0,) * 6
+
+
+def test_a_mouse_that_loses_its_radio_link_moves_nothing_and_keeps_its_deadman(mouse, library):
+    library.usb.reports = [buttons(0b01), shift(back=-FULL)]
+    held = mouse.read(0.0)
+    assert held.axes[0] == pytest.approx(1.0)
+    for number in range(500):
+        lost = mouse.read(0.02 * number)
+    assert lost.axes == (0.0,) * 6
+    assert lost.buttons == held.buttons == (True, False)
 
 
 def test_buttons(mouse, library):

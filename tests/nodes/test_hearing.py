@@ -25,6 +25,20 @@ def test_numbers_left_out_by_a_publisher_are_missed_messages(hearing):
     assert hearing.missed == {POSE: 3}
 
 
+@pytest.mark.parametrize(('publisher', 'sequence'), [(b'', 5), (b'a', None), (b'', None)])
+def test_messages_that_do_not_say_whose_they_are_are_heard_all_the_same(
+    hearing, publisher, sequence
+):
+    """As those of Humble and Jazzy, and of Cyclone DDS."""
+    for number in range(3):
+        counted = None if sequence is None else sequence + 4 * number
+        hearing.note(heard(POSE, counted, publisher), 0)
+        hearing.note(heard(MODE, counted, publisher, b'%d' % number), 0)
+    assert not hearing.missed
+    assert hearing.held(MODE, {b'a'}) == [b'2']
+    assert hearing.held(MODE, set()) == []
+
+
 def test_a_publisher_that_begins_anew_has_lost_nothing(hearing):
     for number in (50, 1, 2):
         hearing.note(heard(POSE, number), 0)
