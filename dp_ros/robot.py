@@ -240,8 +240,11 @@ class Robot(yamlfile.Settings):
         """How far the header stamps of `topic` lie behind the capture [ns]."""
         return round(self.latencies_s.get(topic, 0.0) * 1e9)
 
-    def require_cameras(self, task: Task, origin: str) -> None:
-        """Raise ValueError unless the cameras that `task` sees are here, at its size and rate."""
+    def require_cameras(self, task: Task, origin: str, rates: bool = True) -> None:
+        """Raise ValueError unless the cameras that `task` sees are here, at its size and rate.
+
+        rates: not for what is over: the frames of a bag are those that there are.
+        """
         wanted = [stream.name for stream in task.cameras]
         missing = [name for name in wanted if name not in self.cameras]
         if missing:
@@ -257,7 +260,7 @@ class Robot(yamlfile.Settings):
                     f'camera {stream.name!r}: {origin} sets {camera.width} x {camera.height} '
                     f'pixels, task {task.name!r} expects {stream.width} x {stream.height}'
                 )
-            if camera.rate_hz != stream.rate_hz:
+            if rates and camera.rate_hz != stream.rate_hz:
                 raise ValueError(
                     f'camera {stream.name!r}: {origin} sets {camera.rate_hz} Hz, task '
                     f'{task.name!r} expects {stream.rate_hz:g} Hz: say rate_hz: {camera.rate_hz} '

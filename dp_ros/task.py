@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 POSE_COMPONENTS = ('x', 'y', 'z', 'yaw', 'rx', 'ry', 'rz', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6')
 POSE_AXES = ('x', 'y', 'z', 'rx', 'ry', 'rz')
+SIX = ('r1', 'r2', 'r3', 'r4', 'r5', 'r6')
 Name = Annotated[str, Field(min_length=1, pattern=r'^[A-Za-z][A-Za-z0-9_]*$')]
 
 
@@ -118,7 +119,11 @@ Stream = Annotated[PoseStream | JointStream | ImageStream, Field(discriminator='
 
 
 class CartesianAction(yamlfile.Settings):
-    """Actions are TCP poses in the base frame; the components not predicted are held `fixed`."""
+    """Actions are TCP poses in the base frame; the components not predicted are held `fixed`.
+
+    A rotation that is predicted is best given as r1..r6, the 6D form (Zhou et al. 2019): rx ry rz
+    change their sign half a turn from the base, which is where a tool points down.
+    """
 
     space: Literal['cartesian']
     components: tuple[str, ...] = Field(min_length=1)
@@ -128,11 +133,12 @@ class CartesianAction(yamlfile.Settings):
     def _whole_pose(self) -> 'CartesianAction':
         given = (*self.components, *self.fixed)
         _check_components(given)
-        wanted = set(POSE_AXES)
-        if len(set(given)) != len(given) or set(given) != wanted:
+        wanted = (set(POSE_AXES), {'x', 'y', 'z', *SIX})
+        halved = set(SIX) & set(self.fixed)
+        if len(set(given)) != len(given) or set(given) not in wanted or halved:
             raise ValueError(
-                f'components and fixed together must name each of {sorted(wanted)} once; '
-                f'found {sorted(given)}'
+                f'components and fixed together must name each of {sorted(wanted[0])} once, or '
+                f'components {", ".join(SIX)} in the place of rx, ry and rz; found {sorted(given)}'
             )
         return self
 
@@ -149,12 +155,16 @@ class CartesianAction(yamlfile.Settings):
         for name, constant in self.fixed.items():
             values[name] = np.full(actions.shape[:-1], constant)
         position = np.stack([values[name] for name in ('x', 'y', 'z')], axis=-1)
-        vector = np.stack([values[name] for name in ('rx', 'ry', 'rz')], axis=-1)
-        quaternion = rotations.quaternion_from_rotation_vector(vector)
+        if SIX[0] in values:
+            six = np.stack([values[name] for name in SIX], axis=-1)
+            quaternion = rotations.quaternion_from_six(six)
+        else:
+            vector = np.stack([values[name] for name in ('rx', 'ry', 'rz')], axis=-1)
+            quaternion = rotations.quaternion_from_rotation_vector(vector)
         return np.concatenate([position, quaternion], axis=-1)
 
     def actions(self, poses: Array) -> Array:
-        """The inverse: poses (..., 7) -> components (..., k), rotations by the shortest vector."""
+        """The inverse: poses (..., 7) -> components (..., k); rx ry rz are the shortest vector."""
         return pose_components(poses, self.components)
 
 

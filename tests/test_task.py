@@ -330,6 +330,46 @@ def test_other_arms_are_another_task():
     assert two_arms().difference(swapped) == "action.arms.right[0]: 'c' against 'b'"
 
 
+SIX = ('r1', 'r2', 'r3', 'r4', 'r5', 'r6')
+
+
+def test_six_numbers_turn_a_tool_that_points_down_without_a_leap():
+    """Where the rotation vector changes its sign with every jitter."""
+    from scipy.spatial.transform import Rotation
+
+    action = yamlfile.parse(
+        CartesianAction, {'space': 'cartesian', 'components': ['x', 'y', 'z', *SIX]}, 'test'
+    )
+    assert action.free_axes == (True,) * 6
+    jitter = np.random.default_rng(0).normal(0, 0.02, (200, 3))
+    down = Rotation.from_rotvec(jitter) * Rotation.from_rotvec([np.pi, 0, 0])
+    poses = np.hstack([np.full((200, 3), 0.2), down.as_quat()])
+    given = action.actions(poses)
+    assert np.abs(np.diff(given, axis=0)).max() < 0.2
+    found = Rotation.from_quat(action.poses(given)[:, 3:])
+    assert (found * down.inv()).magnitude().max() < 1e-6
+    # Half way between two of them lies a rotation between both.
+    middle = Rotation.from_quat(action.poses((given[:-1] + given[1:]) / 2)[:, 3:])
+    assert (middle * down[:-1].inv()).magnitude().max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ('components', 'fixed'),
+    [
+        (['x', 'y', 'z', *SIX[:5]], {}),
+        (['x', 'y', *SIX], {'z': 0, 'rx': 0}),
+        (['x', 'y', 'z', *SIX[:5]], {'r6': 0}),
+    ],
+)
+def test_six_numbers_are_given_whole_or_not_at_all(components, fixed):
+    with pytest.raises(yamlfile.ConfigError, match='in the place of rx, ry and rz'):
+        yamlfile.parse(
+            CartesianAction,
+            {'space': 'cartesian', 'components': components, 'fixed': fixed},
+            'test',
+        )
+
+
 def test_actions_become_whole_poses():
     actions = np.array([[[0.1, 0.2], [0.3, 0.4]]])
     poses = task().action.poses(actions)

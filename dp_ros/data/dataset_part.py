@@ -21,6 +21,7 @@ from dp_ros.data.audit import Thresholds, audit
 from dp_ros.data.bag import open_bag
 from dp_ros.data.bag_repair import BagError
 from dp_ros.data.episode_steps import CommandedBy, Step, Tally, steps
+from dp_ros.data.flips import Flips
 from dp_ros.data.replay_buffer import StoreWriter
 from dp_ros.robot import Robot
 from dp_ros.task import Task
@@ -150,7 +151,7 @@ def _made(job: Job) -> Part:
         if first is None:
             raise BagError(f'{job.bag}: {_nothing(tally, choices.commanded_by)}')
         with replay_buffer.writing(job.part / STEPS, choices.task.cameras) as store:
-            blocks = _Blocks(store)
+            blocks = _Blocks(store, Flips(choices.task))
             blocks.add(first)
             for step in made:
                 blocks.add(step)
@@ -168,8 +169,9 @@ def _made(job: Job) -> Part:
 class _Blocks:
     """Steps on their way into a store, a block at a time."""
 
-    def __init__(self, store: StoreWriter) -> None:
-        self._store = store
+    def __init__(self, store: StoreWriter, flips: Flips) -> None:
+        self._store, self._flips = store, flips
+        self._last: Step | None = None
         self._held: list[Step] = []
         self.stretches: list[Stretch] = []
 
@@ -179,6 +181,9 @@ class _Blocks:
             if self.stretches:
                 self.end()
             self.stretches.append(Stretch(mode=step.mode, begin_ns=step.stamp_ns, steps=0))
+        elif self._last is not None:
+            self._flips.check((self._last.state, self._last.action), (step.state, step.action))
+        self._last = step
         self._held.append(step)
         if len(self._held) == BLOCK:
             self._write()

@@ -13,7 +13,7 @@ from dp_ros.core import rotations
 from dp_ros.core.stamped import Array
 from dp_ros.replay.lockstep import Planned
 from dp_ros.replay.recording import Recording
-from dp_ros.task import CartesianAction, Task
+from dp_ros.task import SIX, CartesianAction, Task
 
 POSITION, ROTATION = ('x', 'y', 'z'), ('rx', 'ry', 'rz')
 
@@ -102,7 +102,7 @@ def compare(planned: Sequence[Planned], recording: Recording, task: Task) -> tup
     if axes:
         away = np.linalg.norm((predicted - actual)[..., axes], axis=-1)
         found.append(measure('position', 'mm', away * 1e3))
-    if set(ROTATION) & set(task.action.components):
+    if {*ROTATION, *SIX} & set(task.action.components):
         angles = _angles(predicted[..., 3:], actual[..., 3:])
         found.append(measure('rotation', 'mrad', angles * 1e3))
     return tuple(found)

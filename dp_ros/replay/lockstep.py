@@ -83,7 +83,7 @@ def topics(bag: Bag, task: Task, robot: Robot) -> set[str]:
 
     Raises ValueError where the robot lacks cameras of the task.
     """
-    robot.require_cameras(task, f'the robot of {bag.folder}')
+    robot.require_cameras(task, f'the robot of {bag.folder}', rates=False)
     wanted = {stream.topic: stream.type for stream in stream_inputs(task, robot)}
     needed = needed_reading(task)
     wanted |= {t: k for t, k in READINGS.items() if t == needed or bag.counts.get(t)}

@@ -44,7 +44,8 @@ def guess(task: Task, keys: Collection[str], next_actions: bool) -> dict[str, tu
         if frames(number) in keys and camera.name not in keys:
             found[camera.name] = (Source(frames(number)),)
     components = task.action.components
-    if isinstance(task.action, CartesianAction):
+    # Those that UMI does not know are missing, and named as such.
+    if isinstance(task.action, CartesianAction) and set(components) <= set(POSE):
         if next_actions:
             found['action'] = _in_pose(components)
         elif 'action' in keys:
