@@ -27,6 +27,12 @@ from dp_ros.paths import share
 app = typer.Typer(help='Demonstrations: make, correct, import, look at.', no_args_is_help=True)
 
 
+NearM = Annotated[
+    float | None,
+    typer.Option(help='Only starts whose T reaches nearer to the robot than this [m].'),
+]
+
+
 class Commander(str, Enum):
     """Who may have commanded the steps of a data set."""
 
@@ -102,12 +108,13 @@ def generate(
     episodes: Annotated[int, typer.Option(min=2, help='How many that succeed.')] = 250,
     seed: Seed = 0,
     noise_mm: Annotated[float, typer.Option(min=0, help='Disturb what is executed.')] = 0.0,
+    near_m: NearM = None,
     workers: Processes = CORES,
 ) -> None:
     """Let the scripted expert demonstrate."""
     from dp_ros.commands import dataset as command
 
-    command.generate(task, out, episodes, seed, noise_mm / 1e3, workers, console)
+    command.generate(task, out, episodes, seed, noise_mm / 1e3, workers, console, near_m)
 
 
 @app.command()
@@ -121,6 +128,7 @@ def correct(
     ] = None,
     delay_steps: DelaySteps = 0,
     transition: Joining = Joins.switch,
+    near_m: NearM = None,
     threads: Threads = 1,
 ) -> None:
     """Let a policy run, and the expert finish from where it got to."""
@@ -128,7 +136,7 @@ def correct(
 
     command.correct(
         checkpoint, out, episodes, seed, action_steps, delay_steps, transition.value, threads,
-        console,
+        console, near_m,
     )  # fmt: skip
 
 

@@ -31,10 +31,22 @@ EXPERTS: dict[str, Callable[[int, int], Iterator[Episode]]] = {
 
 
 def generate(
-    task: str, out: Path, count: int, seed: int, noise_m: float, workers: int, console: Console
+    task: str,
+    out: Path,
+    count: int,
+    seed: int,
+    noise_m: float,
+    workers: int,
+    console: Console,
+    near_m: float | None = None,
 ) -> None:
-    """Demonstrations of a scripted expert for `task`, written to `out`."""
+    """Demonstrations of a scripted expert for `task`, written to `out`.
+
+    near_m: see sim/demonstrations.starts.
+    """
     if task in EXPERTS:
+        if near_m is not None:
+            raise ValueError(f'--near-m is for starts of pusht_cell, not of {task}')
         drawn = _progress(EXPERTS[task](count, seed), count, console)
         _save(out, drawn, console)
         return
@@ -51,7 +63,7 @@ def generate(
     ious: list[float] = []
 
     def noted() -> 'Iterator[Demonstration]':
-        for episode in demonstrations.generate(count, seed, workers, noise_m, counts):
+        for episode in demonstrations.generate(count, seed, workers, noise_m, counts, near_m):
             sides.append(episode.side)
             ious.append(episode.iou_last)
             yield episode
@@ -75,6 +87,7 @@ def correct(
     transition: str,
     threads: int,
     console: Console,
+    near_m: float | None = None,
 ) -> None:
     """Takeovers: the policy runs, the expert finishes from where it got to; written to `out`."""
     import torch
@@ -109,6 +122,7 @@ def correct(
             counts,
             delay_steps,
             pins=joined is not None and joined.pins,
+            near_m=near_m,
         )
         _save_demonstrations(out, takeovers, task.cameras, count, 1, console)
     console.print(f'the expert finished {counts.succeeded} and failed {counts.failed} times')

@@ -1,5 +1,6 @@
 """Demonstrations by the scripted expert, and its corrections of a policy's mistakes."""
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,7 +11,7 @@ import numpy as np
 
 from dp_ros.sim.environment import PushTCell
 from dp_ros.sim.expert import Expert
-from dp_ros.sim.pusht import SUCCESS_COVERAGE
+from dp_ros.sim.pusht import SUCCESS_COVERAGE, block_outline, sample_start
 from dp_ros.sim.rollout import Environment, LockStep, Plan
 from dp_ros.task import Horizons
 
@@ -111,38 +112,54 @@ def _demonstrate_in_worker(seed: int, noise_m: float) -> Episode | None:
     return demonstrate(_worker_env, seed, noise_m)
 
 
+def starts(seed: int, near_m: float | None = None) -> Iterator[int]:
+    """Seeds of episodes from `seed` on, without end.
+
+    near_m: only those where a corner of the T lies nearer to the robot than this [m, x in its base
+    frame]. Between the robot and a T at the near edge there is no room for the tool.
+    """
+    for each in itertools.count(seed):
+        block = sample_start(np.random.default_rng(each)).block
+        if near_m is None or block_outline(np.array(block))[:, 0].min() < near_m:
+            yield each
+
+
 def generate(
-    count: int, seed: int, workers: int = 1, noise_m: float = 0.0, counts: Yield | None = None
+    count: int,
+    seed: int,
+    workers: int = 1,
+    noise_m: float = 0.0,
+    counts: Yield | None = None,
+    near_m: float | None = None,
 ) -> Iterator[Episode]:
     """`count` successful demonstrations from the starts seed, seed + 1, ..., in that order.
 
     Failures are dropped and noted in `counts`. With workers > 1, processes are spawned (no fork:
-    the caller may hold threads of torch or ROS); the result is the same.
+    the caller may hold threads of torch or ROS); the result is the same. near_m: see `starts`.
     """
-    counts = counts or Yield()
+    counts, seeds = counts or Yield(), starts(seed, near_m)
     if workers <= 1:
-        yield from _first(count, seed, noise_m, map, counts)
+        yield from _first(count, seeds, noise_m, map, counts)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context('spawn')) as pool:
-        yield from _first(count, seed, noise_m, pool.map, counts)
+        yield from _first(count, seeds, noise_m, pool.map, counts)
 
 
 def _first(
     count: int,
-    seed: int,
+    seeds: Iterator[int],
     noise_m: float,
     over: Callable[..., Iterator[Episode | None]],
     counts: Yield,
 ) -> Iterator[Episode]:
     left = count
     while left:
-        seeds = range(seed, seed + left)
-        for used, episode in zip(seeds, over(_demonstrate_in_worker, seeds, [noise_m] * left)):
+        some = list(itertools.islice(seeds, left))
+        for used, episode in zip(some, over(_demonstrate_in_worker, some, [noise_m] * left)):
             counts.note(used, episode)
             if episode is not None:
                 left -= 1
                 yield episode
-        seed = seeds.stop
 
 
 def correct(
@@ -155,6 +172,7 @@ def correct(
     counts: Yield | None = None,
     delay_steps: int = 0,
     pins: bool = False,
+    near_m: float | None = None,
 ) -> Iterator[Episode]:
     """`count` takeovers: the policy runs for a while or until stuck, then the expert finishes.
 
@@ -166,10 +184,11 @@ def correct(
     pins: the policy goes on from what is committed, and shall learn to leave it: the expert takes
     over after the `delay_steps` actions that are played anyway, and they are kept, too. Without
     them, a policy whose arm stands still would only ever see a plan to stand be followed by more
-    of it.
+    of it. near_m: see `starts`.
     """
-    counts = counts or Yield()
+    counts, seeds = counts or Yield(), starts(seed, near_m)
     while count:
+        seed = next(seeds)
         rng = np.random.default_rng((seed, 2))
         lock_step = LockStep([world], [world.reset(seed)], plan, horizons, delay_steps)
         if not _lead(lock_step, cell, int(rng.integers(*_LEAD_STEPS))):
@@ -179,7 +198,6 @@ def correct(
             if episode is not None:
                 count -= 1
                 yield episode
-        seed += 1
 
 
 def _lead(policy: LockStep, cell: PushTCell, steps: int) -> bool:
