@@ -61,7 +61,7 @@ class Joins(str, Enum):
 Joining = Annotated[Joins, typer.Option(help='How a chunk takes over from the one before.')]
 Transition = Annotated[
     Joins | None,
-    typer.Option(help="How a chunk takes over; default: the robot's, and switch in lock-step."),
+    typer.Option(help='How a chunk takes over; default: as suits the policy; lock-step: switch.'),
 ]
 
 

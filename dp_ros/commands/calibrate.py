@@ -132,10 +132,13 @@ def _conclude(
     )
     console.print(WARNING)
     if present['real_time_factor'] < SLOW:
-        console.print(
+        slow = (
             f'the simulated cell ran at {present["real_time_factor"]:.0%} of real time: its arm '
             f'lags by as much more. Measure again while the machine is idle.'
         )
+        if write:
+            raise ValueError(f'{slow} Nothing was written.')
+        console.print(slow)
     if write:
         robot_edit.edit(robot, lambda content: content['arm'].update(lead_s=lead_s))
         console.print(f'written to {robot}')

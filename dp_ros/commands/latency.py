@@ -17,6 +17,8 @@ from dp_ros.running import running
 START_S = 60.0
 # Below this the camera has hardly seen the arm move, and its latency is a guess.
 LOWEST_AGREEMENT = 0.6
+# A stamp that lies further before its capture is that of another clock.
+EARLIEST_S = -0.02
 
 
 def run(robot: Path, out: Path, seconds: float, attach: bool, dry: bool, console: Console) -> None:
@@ -47,6 +49,12 @@ def run(robot: Path, out: Path, seconds: float, attach: bool, dry: bool, console
             f'{", ".join(blind)}: what the camera saw hardly agrees with the motion of the arm; '
             f'see that it looks at the arm or at something that moves with it, or measure longer '
             f'(--seconds). Nothing was written.'
+        )
+    early = [name for name, row in found.items() if row['latency_s'] < EARLIEST_S]
+    if early:
+        raise ValueError(
+            f'{", ".join(early)}: stamped before what it saw had happened; see that the clocks of '
+            f'camera and robot agree. Nothing was written.'
         )
     if dry:
         return

@@ -18,6 +18,8 @@ Stamps = NDArray[np.int64]
 # Successive intervals that are averaged. The arm's motion is far slower; only the jitter of the
 # stamps is as fast as a frame, and ripples the agreement with the period of the states.
 SMOOTHED = 5
+# Signals that agree less than this say nothing, wherever they agree most.
+SOME = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,15 @@ def measure(
     change: Array,
     states_ns: Stamps,
     positions: Array,
-    span_s: tuple[float, float] = (-0.1, 0.5),
+    span_s: tuple[float, float] = (-0.3, 1.1),
 ) -> Latency:
     """Compare what a camera saw with how the arm moved.
 
     frames_ns (n,): stamps of the frames, rising; change (n,): how much each frame differs from the
     one before (the first is ignored); states_ns (m,), positions (m, k): the arm's positions, in
-    any unit; span_s: the latencies to try. Raises ValueError when there is too little to compare.
+    any unit; span_s: the latencies to try, which must be longer than a period of the motion: else
+    a latency outside would look like one inside. Raises ValueError when there is too little to
+    compare, or the best is the first or the last that was tried.
     """
     frames_ns, states_ns = np.asarray(frames_ns), np.asarray(states_ns)
     start = states_ns[0] if len(states_ns) else 0
@@ -62,7 +66,14 @@ def measure(
         moved = _smooth(_path(known, positions, before - late, after - late))
         return shift.correlation(seen, moved)
 
-    return Latency(*shift.best(agreement, span_s))
+    found = Latency(*shift.best(agreement, span_s))
+    inside_span = low + shift.COARSE_S < found.latency_s < high - shift.COARSE_S
+    if found.agreement > SOME and not inside_span:
+        raise ValueError(
+            f'the latency lies outside {low:g} .. {high:g} s: see that the clocks of the cameras '
+            f'and of this machine agree'
+        )
+    return found
 
 
 def _path(times: Array, positions: Array, before: Array, after: Array) -> Array:

@@ -8,6 +8,8 @@ from dp_ros.core.safety import SafetyLimits
 from dp_ros.core.stamped import ActionChunk, Array
 from dp_ros.core.stream_config import StreamConfig
 
+# A tip may be this far from where nominal kinematics has it: calibration moves it by some mm.
+SAME_TIP_M = 0.02
 # What a turn may differ by, where a position may by the `step` of its limits [rad].
 TURN_STEP = 0.35
 
@@ -32,6 +34,22 @@ def of_chunk(
         first_turn = TURN_STEP if first else None
         verdict = _of_ways(turns, allowed, TURN_STEP, first_turn, 'rad turned away')
     return verdict
+
+
+def _other_arm(state: RobotState, limits: SafetyLimits) -> str:
+    """A sentence where the arm's tip is not where its joints have it; limits would be wrong."""
+    if limits.kinematics is None or not np.isfinite(state.joint_positions).all():
+        return ''
+    tip = limits.kinematics.positions(state.joint_positions[None])[0]
+    apart = float(np.linalg.norm(tip - state.tcp_pose[:3]))
+    if apart <= SAME_TIP_M:
+        return ''
+    return (
+        f'the arm says that its tip is at {np.round(state.tcp_pose[:3], 3).tolist()}; by its '
+        f'joints and the robot file it is {apart * 1e3:.0f} mm away, at '
+        f'{np.round(tip, 3).tolist()}: see that tcp_offset is that of the tool, and that the arm '
+        f'is the model whose limits are kept (UR5e)'
+    )
 
 
 def _of_ways(
@@ -66,6 +84,9 @@ def refusal(standing: Array, state: RobotState, limits: SafetyLimits) -> str:
             f'the arm stands at {at[: len(bounds.low)]}, outside the workspace '
             f'{bounds.low.tolist()} .. {bounds.high.tolist()}; move it inside'
         )
+    strange = _other_arm(state, limits)
+    if strange:
+        return strange
     broken = limits.refusal(standing, state.joint_positions)
     if not broken:
         return ''

@@ -122,8 +122,7 @@ class ChunkEngine(ABC, Generic[P]):
 
     def _tensor(self, values: ArrayLike) -> Tensor:
         """A batch of one."""
-        array = np.asarray(values, dtype=np.float32)
-        return torch.as_tensor(array, device=self._device)[None]
+        return self._place.tensor(np.asarray(values, dtype=np.float32))[None]
 
     def _look(self, frames: Mapping[str, Sequence[StampedImage]]) -> Tensor | None:
         """Features (1, T_o, V) of the frames, in task order."""
@@ -137,7 +136,7 @@ class ChunkEngine(ABC, Generic[P]):
             np.stack([self._eyes.features(name, stamp, image) for stamp, image in frames[name]])
             for name in wanted
         ]
-        return torch.from_numpy(np.concatenate(cameras, axis=-1)).to(self._device)[None]
+        return self._place.tensor(np.concatenate(cameras, axis=-1))[None]
 
 
 def _chosen(chosen: str | Transition, policy: ChunkPolicy) -> Transition:

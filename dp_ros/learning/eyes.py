@@ -74,10 +74,9 @@ class Eyes:
                 f'camera {camera!r}: expected prepared frames ({height}, {width}, 3) uint8, found '
                 f'{image.shape} {image.dtype}'
             )
-        frames = np.ascontiguousarray(image)[None]
         if camera in self._networks:
-            return self._networks[camera](frames)[0]
-        on_device = torch.from_numpy(frames).to(self._place.device)
+            return self._networks[camera](np.ascontiguousarray(image)[None])[0]
+        on_device = self._place.tensor(image)[None]
 
         def encode(frames: Tensor) -> Tensor:
             with self._place.autocast():

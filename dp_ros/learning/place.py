@@ -4,8 +4,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from dp_ros.learning.onnx_network import Array, OnnxNetwork
 from dp_ros.learning.precision import Precision, precision
@@ -28,6 +32,13 @@ class Place:
     precision: Precision
     network: Callable[[bytes], Network] | None = None
     narrow: Callable[[bytes], Network] | None = None
+
+    def tensor(self, array: NDArray[Any]) -> Tensor:
+        """The array on the device. A GPU fetches it itself, while this thread goes on."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self.device.type == 'cuda':
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
     def autocast(self, narrow: bool = True) -> AbstractContextManager[object]:
         """torch's products in bfloat16, if that was asked; not `narrow`: in float32, even so."""

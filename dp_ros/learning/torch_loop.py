@@ -43,7 +43,7 @@ class TorchLoop:
         committed: Committed[Tensor] | None,
     ) -> Tensor:
         """Condition (1, C), noise (n, T_p, A) -> clean (1, T_p, A), in the denoiser's terms."""
-        given = torch.from_numpy(noise).to(condition.device)[None]
+        given = self._place.tensor(noise)[None]
         random = self._sampler.random and len(visited) > 1
         if self._recorder is None or random:
             clean = self.sample(visited, condition, given, committed)

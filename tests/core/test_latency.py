@@ -40,6 +40,18 @@ def test_the_injected_latency_is_recovered(late_s, seed):
     assert found.agreement > 0.7
 
 
+@pytest.mark.parametrize('late_s', [0.55, 0.6, 0.7, 0.8, 1.0, -0.2])
+def test_a_latency_that_is_longer_than_the_motion_is_not_taken_for_another(late_s):
+    """The motion repeats itself after 0.6 s."""
+    found = latency.measure(*recorded(late_s, np.random.default_rng(3), seconds=20.0))
+    assert found.latency_s == pytest.approx(late_s, abs=0.005)
+
+
+def test_a_latency_at_the_edge_of_what_is_tried_is_a_sentence():
+    with pytest.raises(ValueError, match=r'outside -0.3 .. 1.1 s: see that the clocks'):
+        latency.measure(*recorded(1.105, np.random.default_rng(0), seconds=20.0))
+
+
 def test_a_camera_that_does_not_see_the_arm_agrees_with_nothing():
     rng = np.random.default_rng(0)
     frames, _, states, positions = recorded(0.1, rng)

@@ -1,13 +1,16 @@
 """Where a policy computes, and what is said where it cannot; test_engine.py runs it there."""
 
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from dp_ros.learning.onnx_network import exported
 from dp_ros.learning.openvino_network import OpenVinoNetwork
-from dp_ros.learning.place import place
+from dp_ros.learning.place import Place, place
+from dp_ros.learning.precision import Precision
 
 
 def test_a_network_that_openvino_computes_wrongly_is_refused(monkeypatch):
@@ -35,3 +38,19 @@ def test_unless_told_otherwise_a_policy_computes_on_a_gpu_if_there_is_one(
 ):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: seen)
     assert place('').device.type == expected
+
+
+def test_a_gpu_fetches_what_it_is_given_from_memory_that_stays_in_its_place(monkeypatch):
+    done = []
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda self: done.append('pinned') or self)
+    monkeypatch.setattr(torch.Tensor, 'to', lambda self, *_, **how: done.append(how) or self)
+    there = Place(SimpleNamespace(type='cuda'), Precision.float32)
+    assert there.tensor(np.ones((2, 3))[:, ::2]).shape == (2, 2)
+    assert done == ['pinned', {'non_blocking': True}]
+
+
+def test_on_a_cpu_nothing_is_copied():
+    array = np.ones(3, np.float32)
+    tensor = Place(torch.device('cpu'), Precision.float32).tensor(array)
+    array[0] = 5
+    assert tensor[0] == 5
