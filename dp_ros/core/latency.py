@@ -35,17 +35,38 @@ def measure(
     change: Array,
     states_ns: Stamps,
     positions: Array,
-    span_s: tuple[float, float] = (-0.3, 1.1),
+    span_s: tuple[float, float] = (-0.1, 0.5),
+    beyond_s: tuple[float, float] = (-0.3, 1.1),
 ) -> Latency:
     """Compare what a camera saw with how the arm moved.
 
     frames_ns (n,): stamps of the frames, rising; change (n,): how much each frame differs from the
     one before (the first is ignored); states_ns (m,), positions (m, k): the arm's positions, in
-    any unit; span_s: the latencies to try, which must be longer than a period of the motion: else
-    a latency outside would look like one inside. Raises ValueError when there is too little to
-    compare, or the best is the first or the last that was tried.
+    any unit; span_s: the latencies that are likely; beyond_s: those that are tried, too, for which
+    fewer intervals are known: longer than a period of the motion, since a latency outside of it
+    looks like one inside. Raises ValueError when there is too little to compare, or the best is
+    the first or the last that was tried.
     """
-    frames_ns, states_ns = np.asarray(frames_ns), np.asarray(states_ns)
+    given = np.asarray(frames_ns), np.asarray(change, float), np.asarray(states_ns), positions
+    likely, anywhere = _best(*given, span_s), _best(*given, beyond_s)
+    if span_s[0] <= anywhere.latency_s <= span_s[1] or anywhere.agreement <= SOME:
+        return likely
+    low, high = beyond_s
+    if not low + shift.COARSE_S < anywhere.latency_s < high - shift.COARSE_S:
+        raise ValueError(
+            f'the latency lies outside {low:g} .. {high:g} s: see that the clocks of the cameras '
+            f'and of this machine agree'
+        )
+    return anywhere
+
+
+def _best(
+    frames_ns: Stamps,
+    change: Array,
+    states_ns: Stamps,
+    positions: Array,
+    span_s: tuple[float, float],
+) -> Latency:
     start = states_ns[0] if len(states_ns) else 0
     ends, known = (frames_ns - start) / 1e9, (states_ns - start) / 1e9
     low, high = span_s
@@ -60,20 +81,13 @@ def measure(
             f'least 30 are needed'
         )
     before, after = ends[:-1][inside], ends[1:][inside]
-    seen = _smooth(np.asarray(change, float)[1:][inside])
+    seen = _smooth(change[1:][inside])
 
     def agreement(late: float) -> float:
         moved = _smooth(_path(known, positions, before - late, after - late))
         return shift.correlation(seen, moved)
 
-    found = Latency(*shift.best(agreement, span_s))
-    inside_span = low + shift.COARSE_S < found.latency_s < high - shift.COARSE_S
-    if found.agreement > SOME and not inside_span:
-        raise ValueError(
-            f'the latency lies outside {low:g} .. {high:g} s: see that the clocks of the cameras '
-            f'and of this machine agree'
-        )
-    return found
+    return Latency(*shift.best(agreement, span_s))
 
 
 def _path(times: Array, positions: Array, before: Array, after: Array) -> Array:

@@ -42,7 +42,7 @@ def _other_arm(state: RobotState, limits: SafetyLimits) -> str:
         return ''
     tip = limits.kinematics.positions(state.joint_positions[None])[0]
     apart = float(np.linalg.norm(tip - state.tcp_pose[:3]))
-    if apart <= SAME_TIP_M:
+    if not apart > SAME_TIP_M:  # nor where the arm does not tell, as in a replay of joints
         return ''
     return (
         f'the arm says that its tip is at {np.round(state.tcp_pose[:3], 3).tolist()}; by its '

@@ -59,10 +59,10 @@ class ExecutorSide:
         self._joints = robot.arm.joints
         self._order = _joint_order(task, robot)
         self._needed = needed_reading(task)
-        # Where a bag lacks the others, nothing depends on them.
+        # Where a bag lacks the others, nothing depends on them; where the tip is, is then unknown.
         self._readings = {
             topic_names.JOINT_STATES: np.zeros(6),
-            topic_names.TCP_POSE: np.array([0.0] * 6 + [1.0]),
+            topic_names.TCP_POSE: np.full(7, np.nan),
             topic_names.TCP_WRENCH: np.zeros(6),
         }
         del self._readings[self._needed]
