@@ -5,7 +5,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dp_ros.learning import samplers
 from dp_ros.learning.committed import Committed
 from dp_ros.learning.denoiser_graphs import DenoiserGraphs
 from dp_ros.learning.onnx_network import Array
@@ -47,16 +46,7 @@ class GraphLoop:
         ) -> tuple[Array, Array]:
             return graphs.pull(x, parts[step], goal, weights, share)
 
-        diffusion = policy.recipe.diffusion
-        return Denoising(
-            denoise,
-            policy.schedule,
-            visited,
-            diffusion.prediction,
-            samplers.chosen(diffusion),
-            masked=denoise if diffusion.prefix else None,
-            pull=pull,
-        )
+        return policy.denoising_by(denoise, visited, pull)
 
 
 def _as_arrays(committed: Committed[Tensor]) -> Committed[Array]:

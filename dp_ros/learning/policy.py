@@ -5,6 +5,7 @@ T_o steps and of all cameras are concatenated with proprioception. The noise is 
 everywhere, so the same window and noise give the same chunk.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -215,14 +216,25 @@ class DiffusionPolicy(ChunkPolicy):
             output: Tensor = network(self.with_mask(x, mask), steps, each)
             return output
 
+        return self.denoising_by(denoise, self.inference_steps)
+
+    def denoising_by(
+        self,
+        denoise: Callable[..., Samples],
+        steps: list[int],
+        pull: Callable[[Samples, int, Samples, Samples, float], tuple[Samples, Samples]]
+        | None = None,
+    ) -> Denoising[Samples]:
+        """With `denoise(x, step, mask=None)` as the denoiser, however that computes."""
         diffusion = self.recipe.diffusion
         return Denoising(
             denoise,
             self.schedule,
-            self.inference_steps,
+            steps,
             diffusion.prediction,
             samplers.chosen(diffusion),
             masked=denoise if diffusion.prefix else None,
+            pull=pull,
         )
 
     @torch.no_grad()

@@ -6,7 +6,6 @@ A sampler is the rule that makes the next x from it; `sample` is the loop around
 Tensors and numpy arrays are treated alike (Samples).
 """
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dp_ros.learning.own_generators import generators
 from dp_ros.learning.schedule import NoiseSchedule, Prediction, clean_terms
 
 Samples = TypeVar('Samples', Tensor, NDArray[np.float32])
@@ -164,18 +164,11 @@ def _source(noise: Samples, generator: torch.Generator | None) -> Callable[[], S
         if generator is not None:
             drawn = _normal(like, generator)
         else:
-            sources.extend([] if sources else _own(like))
+            sources.extend([] if sources else generators(like, like.device))
             drawn = torch.stack([_normal(*pair) for pair in zip(like, sources, strict=True)])
         return drawn if are_tensors else drawn.numpy()
 
     return fresh
-
-
-def _own(noise: Tensor) -> list[torch.Generator]:
-    """A generator for each chunk of noise (B, ...), seeded by it alone."""
-    rows = noise.detach().cpu().numpy()
-    seeds = [zlib.crc32(np.ascontiguousarray(row).tobytes()) for row in rows]
-    return [torch.Generator(noise.device).manual_seed(seed) for seed in seeds]
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -32,7 +32,7 @@ class TorchLoop:
     ) -> None:
         self._policy, self._transition, self._place = policy, transition, place
         self._recorder = recorder if transition.recordable else None
-        self._sampler = samplers.chosen(policy.recipe.diffusion)
+        self._random = samplers.chosen(policy.recipe.diffusion).random
         self._network = cast('Stepwise', for_torch(policy))
 
     def __call__(
@@ -44,7 +44,7 @@ class TorchLoop:
     ) -> Tensor:
         """Condition (1, C), noise (n, T_p, A) -> clean (1, T_p, A), in the denoiser's terms."""
         given = self._place.tensor(noise)[None]
-        random = self._sampler.random and len(visited) > 1
+        random = self._random and len(visited) > 1
         if self._recorder is None or random:
             clean = self.sample(visited, condition, given, committed)
         else:
@@ -85,12 +85,4 @@ class TorchLoop:
                 output = network.step(given, each[step].expand(len(x), -1))
             return output.to(x.dtype)
 
-        diffusion = policy.recipe.diffusion
-        return Denoising(
-            denoise,
-            policy.schedule,
-            visited,
-            diffusion.prediction,
-            self._sampler,
-            masked=denoise if diffusion.prefix else None,
-        )
+        return policy.denoising_by(denoise, visited)

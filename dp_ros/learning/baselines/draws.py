@@ -1,10 +1,9 @@
 """Other random things than a Gaussian chunk, drawn from the noise of one: it decides them all."""
 
 import math
-import zlib
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 
 def uniform(noise: Tensor) -> Tensor:
@@ -20,9 +19,3 @@ def choose(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     below = torch.nextafter(total, torch.zeros_like(total))  # a uniform number may round to 1
     wanted = torch.minimum(uniforms.reshape(len(sums), -1) * total, below)
     return torch.searchsorted(sums, wanted.contiguous(), right=True).reshape(uniforms.shape)
-
-
-def generators(noise: Tensor) -> list[Generator]:
-    """A generator for each chunk of noise (B, T_p, A), seeded by it alone."""
-    rows = noise.detach().cpu().contiguous().numpy()
-    return [Generator().manual_seed(zlib.crc32(row.tobytes())) for row in rows]

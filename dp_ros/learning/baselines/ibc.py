@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from dp_ros.learning.baselines import draws, recipes
+from dp_ros.learning.baselines import recipes
 from dp_ros.learning.baselines.baseline import Baseline
 from dp_ros.learning.baselines.derivative_free import Search
+from dp_ros.learning.own_generators import generators
 from dp_ros.task import Task
 
 
@@ -57,7 +58,7 @@ class Ibc(Baseline):
         return info_nce(self.energies(given, torch.cat([demonstrated, others], dim=1)))
 
     def answer(self, steps: Tensor, noise: Tensor) -> Tensor:
-        sources = draws.generators(noise)
+        sources = generators(noise)
         chunk = torch.zeros_like(noise)
         for i in range(self.noise_shape[0]):
             index = torch.full((len(noise),), i, device=noise.device)
