@@ -1,6 +1,6 @@
 """Where chunks are measured, in which ways the engine runs there, and the columns of the table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,18 +52,18 @@ class Setup:
         return [
             figures['network'], figures['sees'], figures['sampler'],
             *(times(name) for name in ('reference', *self.names)),
-            self.ratios(figures, f'ratio_{self.clock}'),
+            _ratios(self.ours, figures, f'ratio_{self.clock}'),
             *(column(figures) for column in self.last.values()),
         ]  # fmt: skip
-
-    def ratios(self, figures: dict[str, Any], kind: str) -> str:
-        """One for each of ours."""
-        return ' / '.join(f'{figures[name][kind]:.1f}' for name in self.names)
 
     @property
     def names(self) -> list[str]:
         """Of ours."""
         return [each.name for each in self.ours]
+
+
+def _ratios(ours: Sequence[Ours], figures: dict[str, Any], kind: str) -> str:
+    return ' / '.join(f'{figures[each.name][kind]:.1f}' for each in ours)
 
 
 def on_a_cpu() -> Setup:
@@ -79,18 +79,12 @@ def on_a_cpu() -> Setup:
         'One chunk on one core, in milliseconds of CPU time, against plain PyTorch with a '
         'scheduler of diffusers, and how many times as long that took'
     )
-    setup: Setup
-
-    def ratios(kind: str) -> Callable[[dict[str, Any]], str]:
-        return lambda figures: setup.ratios(figures, kind)
-
     last = {
-        'of the least': ratios('ratio_least_cpu'),
-        'by the clock': ratios('ratio_wall'),
+        'of the least': lambda figures: _ratios(ours, figures, 'ratio_least_cpu'),
+        'by the clock': lambda figures: _ratios(ours, figures, 'ratio_wall'),
         'chunks': lambda figures: str(figures['chunks']),
     }
-    setup = Setup('chunk', title, 'cpu', 'cpu', tuple(ours), last)
-    return setup
+    return Setup('chunk', title, 'cpu', 'cpu', tuple(ours), last)
 
 
 def on_a_gpu(device: str) -> Setup:
@@ -109,18 +103,17 @@ def on_a_gpu(device: str) -> Setup:
         read = 4 * figures['parameters'] * figures['steps']
         return float(1e3 * read / bytes_per_s)
 
-    def p50s(figures: dict[str, Any]) -> list[float]:
-        return [figures[each.name]['wall_ms']['p50'] for each in ours]
-
-    def p99s(figures: dict[str, Any]) -> list[float]:
-        return [figures[each.name]['wall_ms']['p99'] for each in ours]
+    def times(figures: dict[str, Any], which: str) -> list[float]:
+        return [figures[each.name]['wall_ms'][which] for each in ours]
 
     last = {
         'p99 / p50': lambda f: ' / '.join(
-            f'{high / low:.2f}' for high, low in zip(p99s(f), p50s(f), strict=True)
+            f'{high / low:.2f}' for high, low in zip(times(f, 'p99'), times(f, 'p50'), strict=True)
         ),
         'floor': lambda f: f'{floor_ms(f):.3g}',
-        'over the floor': lambda f: ' / '.join(f'{p50 / floor_ms(f):.1f}' for p50 in p50s(f)),
+        'over the floor': lambda f: ' / '.join(
+            f'{p50 / floor_ms(f):.1f}' for p50 in times(f, 'p50')
+        ),
         'chunks': lambda f: str(f['chunks']),
     }
     return Setup('chunk_gpu', title, device, 'wall', tuple(ours), last)
